@@ -1,0 +1,1 @@
+//! The wire between bllvm-node and its modules.

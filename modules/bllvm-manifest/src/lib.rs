@@ -1,0 +1,1 @@
+//! module.toml, configuration schemas and package descriptions.

@@ -1,0 +1,1 @@
+//! Write a bllvm module: one trait and one run call.

@@ -1,0 +1,2 @@
+//! block-clock.
+fn main() {}

