@@ -1,0 +1,633 @@
+//! A connection after the handshake: calls both ways, many in flight, one reader, one writer.
+//!
+//! A slow or hostile peer fills its own queue only: requests beyond the limit are answered `busy`,
+//! reading pauses while more than the limit waits to be written, bulk replies are made a few at a
+//! time, and a frame that stands still ends the connection.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::codec::{Wire, encode};
+use crate::event::{EventClass, EventEnvelope};
+use crate::frame::{ERROR, Frame, Kind, RAW};
+use crate::handshake::Goodbye;
+use crate::log::{LogRecord, Metric};
+use crate::outbox::Outbox;
+use crate::{CallError, ErrorCode, ErrorReply, Limits, Method, Stream, WireError, method};
+
+/// Replies and cancels that fit nothing; more than this many end the connection.
+const MAX_MEANINGLESS: u64 = 1000;
+/// Pings use the upper half of the id space, so that they never meet a call's id.
+const PING_BIT: u64 = 1 << 63;
+
+/// A request that came in.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// The header's method number; may be unknown to [`method::by_id`].
+    pub method: u16,
+    /// The body, not yet decoded.
+    pub body: Bytes,
+    /// Whether the body is raw bytes.
+    pub raw: bool,
+}
+
+impl Incoming {
+    /// Decodes the body as the method's request.
+    ///
+    /// # Errors
+    /// `invalid`, naming the method and what does not fit.
+    pub fn decode<M: Method>(&self) -> Result<M::Request, ErrorReply> {
+        if self.raw != M::Request::RAW {
+            return Err(ErrorReply::invalid(format!(
+                "`{}`: the RAW flag does not fit",
+                M::NAME
+            )));
+        }
+        M::Request::from_body(&self.body)
+            .map_err(|reason| ErrorReply::invalid(format!("`{}`: {reason}", M::NAME)))
+    }
+}
+
+/// An encoded answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    body: Bytes,
+    raw: bool,
+}
+
+/// The future of an answer that takes a while.
+pub type LaterAnswer = Pin<Box<dyn Future<Output = Result<Answer, ErrorReply>> + Send>>;
+
+/// How a handler answers a request.
+pub enum Reply {
+    /// At once, from the reader.
+    Now(Result<Answer, ErrorReply>),
+    /// By a task of its own, which a cancel or the connection's end stops.
+    Later(LaterAnswer),
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Now(_) => "Reply::Now",
+            Self::Later(_) => "Reply::Later",
+        })
+    }
+}
+
+impl Reply {
+    /// An answer that is there already.
+    pub fn now<M: Method>(result: Result<M::Response, ErrorReply>) -> Self {
+        Self::Now(result.and_then(|response| answer::<M>(&response)))
+    }
+
+    /// An answer that takes a while.
+    pub fn later<M: Method>(
+        work: impl Future<Output = Result<M::Response, ErrorReply>> + Send + 'static,
+    ) -> Self {
+        Self::Later(Box::pin(async move {
+            work.await.and_then(|response| answer::<M>(&response))
+        }))
+    }
+
+    /// A refusal.
+    pub fn refuse(error: ErrorReply) -> Self {
+        Self::Now(Err(error))
+    }
+}
+
+/// Encodes a method's response.
+fn answer<M: Method>(response: &M::Response) -> Result<Answer, ErrorReply> {
+    let body = response.to_body().map_err(ErrorReply::internal)?;
+    Ok(Answer {
+        body,
+        raw: M::Response::RAW,
+    })
+}
+
+/// What comes in beside requests.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// An event; acknowledge durable ones by [`Connection::acknowledge`].
+    Event(EventEnvelope),
+    /// All durable events up to this number are applied.
+    Ack(u64),
+    /// A log record.
+    Log(LogRecord),
+    /// A metric.
+    Metric(Metric),
+    /// A ping, to be answered by [`Connection::pong`] from wherever the real work is done.
+    Ping(u64),
+    /// The other side's last words.
+    Goodbye(Goodbye),
+}
+
+/// What a side does with what comes in. Called from the reader: it must not block.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers a request.
+    fn request(&self, connection: &Connection, request: Incoming) -> Reply;
+
+    /// Takes a notice.
+    fn notice(&self, connection: &Connection, notice: Notice) {
+        if let Notice::Ping(id) = notice {
+            connection.pong(id);
+        }
+    }
+}
+
+/// Why a connection ended; `None` while it lives.
+pub type Ending = Option<Arc<Result<(), WireError>>>;
+
+/// A handle to a connection. Cheap to clone; the connection ends by [`Connection::close`], by the
+/// other side, or by a fault.
+#[derive(Clone)]
+pub struct Connection {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("queued_bytes", &self.shared.outbox.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    outbox: Outbox,
+    limits: Limits,
+    next_id: AtomicU64,
+    meaningless: AtomicU64,
+    calls: Semaphore,
+    bulk: Semaphore,
+    pending: Mutex<HashMap<u64, oneshot::Sender<Result<Frame, CallError>>>>,
+    serving: Mutex<HashMap<u64, tokio::task::AbortHandle>>,
+    ending: watch::Sender<Ending>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Connection {
+    /// Starts reading and writing on a stream whose handshake is over.
+    pub fn start(stream: Stream, limits: Limits, handler: Arc<dyn Handler>) -> Self {
+        let connection = Self {
+            shared: Arc::new(Shared {
+                outbox: Outbox::new(stream, limits.outgoing_bytes),
+                next_id: AtomicU64::new(1),
+                meaningless: AtomicU64::new(0),
+                calls: Semaphore::new(limits.in_flight),
+                bulk: Semaphore::new(limits.bulk_in_flight),
+                pending: Mutex::default(),
+                serving: Mutex::default(),
+                ending: watch::Sender::new(None),
+                limits,
+            }),
+        };
+        let run = connection.clone();
+        tokio::spawn(async move {
+            let mut ended = run.shared.ending.subscribe();
+            let outcome = tokio::select! {
+                read = run.read(&*handler) => read,
+                written = run.shared.outbox.run() => written.map_err(WireError::from),
+                _ = ended.wait_for(Option::is_some) => Ok(()),
+            };
+            run.end(outcome);
+        });
+        connection
+    }
+
+    /// Calls a method and waits for its answer. Dropping the future cancels the call.
+    ///
+    /// # Errors
+    /// The other side's refusal, a lost connection, or a body of the wrong shape.
+    pub async fn call<M: Method>(&self, request: &M::Request) -> Result<M::Response, CallError> {
+        let shape = |reason| CallError::Shape {
+            method: M::NAME.to_owned(),
+            reason,
+        };
+        let body = request.to_body().map_err(shape)?;
+        let frame = self.exchange(M::ID, body, M::Request::RAW).await?;
+        if frame.has(RAW) != M::Response::RAW {
+            return Err(shape("the RAW flag does not fit".to_owned()));
+        }
+        M::Response::from_body(&frame.body).map_err(shape)
+    }
+
+    /// Calls a method by number with an encoded body; the answer is the frame's body.
+    ///
+    /// # Errors
+    /// The other side's refusal, or a lost connection.
+    pub async fn call_encoded(
+        &self,
+        method: u16,
+        body: Bytes,
+        raw: bool,
+    ) -> Result<Bytes, CallError> {
+        Ok(self.exchange(method, body, raw).await?.body)
+    }
+
+    /// Asks for a sign of life from the other side's dispatcher.
+    ///
+    /// # Errors
+    /// A lost connection.
+    pub async fn ping(&self) -> Result<(), CallError> {
+        let id = PING_BIT | self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        self.await_reply(&Frame::new(Kind::Ping, 0, id, Bytes::new()), true)
+            .await
+            .map(drop)
+    }
+
+    /// Answers a ping.
+    pub fn pong(&self, id: u64) {
+        self.send_lossy(&Frame::new(Kind::Pong, 0, id, Bytes::new()));
+    }
+
+    /// Says that all durable events up to `seq` are applied.
+    pub fn acknowledge(&self, seq: u64) {
+        self.send_lossy(&Frame::new(Kind::Ack, 0, seq, Bytes::new()));
+    }
+
+    /// Sends a log record, unless more than the limit waits already; tells whether it did.
+    pub fn log(&self, record: &LogRecord) -> bool {
+        self.send_bounded(Kind::Log, encode(record))
+    }
+
+    /// Sends a metric, unless more than the limit waits already; tells whether it did.
+    pub fn metric(&self, metric: &Metric) -> bool {
+        self.send_bounded(Kind::Metric, encode(metric))
+    }
+
+    /// Sends frames made by [`encode_event`], unless more than the limit waits; tells whether it did.
+    ///
+    /// # Errors
+    /// [`CallError::Closed`].
+    pub fn try_send_events(&self, frames: &[Bytes]) -> Result<bool, CallError> {
+        self.shared
+            .outbox
+            .try_send_encoded(frames)
+            .map_err(|_| CallError::Closed)
+    }
+
+    /// Waits until fewer bytes than the limit wait to be written, or the connection ended.
+    pub async fn has_space(&self) {
+        self.shared.outbox.has_space().await;
+    }
+
+    /// Bytes that wait to be written.
+    pub fn queued_bytes(&self) -> usize {
+        self.shared.outbox.bytes()
+    }
+
+    /// Calls that wait for the other side's answer.
+    pub fn open_calls(&self) -> usize {
+        lock(&self.shared.pending).len()
+    }
+
+    /// Says goodbye and ends the connection.
+    pub fn close(&self, goodbye: &Goodbye) {
+        if let Ok(body) = encode(goodbye) {
+            self.send_lossy(&Frame::new(Kind::Goodbye, 0, 0, body));
+            self.shared.outbox.flush_now();
+        }
+        self.end(Ok(()));
+    }
+
+    /// Waits for the end and says why it came: `Ok` for a close or a clean end of the stream.
+    pub async fn closed(&self) -> Arc<Result<(), WireError>> {
+        let mut ending = self.shared.ending.subscribe();
+        let outcome = ending.wait_for(Option::is_some).await;
+        outcome
+            .ok()
+            .and_then(|ending| ending.clone())
+            .unwrap_or_else(|| Arc::new(Ok(())))
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.shared.ending.borrow().is_some()
+    }
+
+    async fn exchange(&self, method: u16, body: Bytes, raw: bool) -> Result<Frame, CallError> {
+        let _permit = self
+            .shared
+            .calls
+            .acquire()
+            .await
+            .map_err(|_| CallError::Closed)?;
+        self.shared.outbox.has_space().await;
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut frame = Frame::new(Kind::Request, method, id, body);
+        frame.flags = if raw { RAW } else { 0 };
+        let alone = self.open_calls() == 0;
+        let answer = self.await_reply(&frame, alone).await?;
+        if !answer.has(ERROR) {
+            return Ok(answer);
+        }
+        Err(match ErrorReply::from_body(&answer.body) {
+            Ok(error) => CallError::Reply(error),
+            Err(reason) => CallError::Shape {
+                method: "error".to_owned(),
+                reason,
+            },
+        })
+    }
+
+    /// A caller that is alone writes at once; callers in a crowd share the writer's next write.
+    async fn await_reply(&self, frame: &Frame, alone: bool) -> Result<Frame, CallError> {
+        let (sender, receiver) = oneshot::channel();
+        lock(&self.shared.pending).insert(frame.id, sender);
+        let mut open = OpenCall {
+            connection: self,
+            id: frame.id,
+            answered: false,
+        };
+        let outbox = &self.shared.outbox;
+        if alone {
+            outbox.send_now(frame)
+        } else {
+            outbox.send_soon(frame)
+        }
+        .map_err(|_| CallError::Closed)?;
+        let answer = receiver.await.unwrap_or(Err(CallError::Closed));
+        open.answered = true;
+        answer
+    }
+
+    fn send_lossy(&self, frame: &Frame) {
+        // A closed connection has nobody left to tell.
+        let _ = self.shared.outbox.send_soon(frame);
+    }
+
+    fn send_bounded(&self, kind: Kind, body: Result<Bytes, String>) -> bool {
+        let Ok(body) = body else { return false };
+        if self.shared.outbox.bytes() >= self.shared.limits.outgoing_bytes {
+            return false;
+        }
+        self.shared
+            .outbox
+            .send_soon(&Frame::new(kind, 0, 0, body))
+            .is_ok()
+    }
+
+    async fn read(&self, handler: &dyn Handler) -> Result<(), WireError> {
+        let limits = &self.shared.limits;
+        let mut buffer = BytesMut::with_capacity(64 << 10);
+        loop {
+            while let Some(frame) =
+                Frame::read_from(&mut buffer, limits.control_bytes, limits.bulk_bytes)?
+            {
+                if frame.kind == Kind::Goodbye {
+                    let words = Goodbye::from_body(&frame.body);
+                    let words = words.map_err(|reason| WireError::Body {
+                        kind: Kind::Goodbye,
+                        reason,
+                    })?;
+                    handler.notice(self, Notice::Goodbye(words));
+                    return Ok(());
+                }
+                self.dispatch(handler, frame)?;
+            }
+            self.shared.outbox.flush_now();
+            self.shared.outbox.has_space().await;
+            let inside_frame = !buffer.is_empty();
+            let read = self.read_some(&mut buffer);
+            let count = if inside_frame {
+                let late = u64::try_from(limits.frame_progress.as_millis()).unwrap_or(u64::MAX);
+                tokio::time::timeout(limits.frame_progress, read)
+                    .await
+                    .map_err(|_| WireError::Stalled(late))??
+            } else {
+                read.await?
+            };
+            if count == 0 {
+                return if inside_frame {
+                    Err(WireError::Truncated)
+                } else {
+                    Ok(())
+                };
+            }
+        }
+    }
+
+    async fn read_some(&self, buffer: &mut BytesMut) -> std::io::Result<usize> {
+        let stream = self.shared.outbox.stream().tokio();
+        buffer.reserve(16 << 10);
+        loop {
+            match stream.try_read_buf(buffer) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    stream.readable().await?
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn dispatch(&self, handler: &dyn Handler, frame: Frame) -> Result<(), WireError> {
+        let malformed = |kind| move |reason| WireError::Body { kind, reason };
+        match frame.kind {
+            Kind::Request => self.serve(handler, frame),
+            Kind::Response | Kind::Pong => {
+                let waiting = lock(&self.shared.pending).remove(&frame.id);
+                match waiting {
+                    // The caller may have gone in this very moment.
+                    Some(waiting) => drop(waiting.send(Ok(frame))),
+                    None => return self.meaningless("answers that nobody waits for"),
+                }
+            }
+            Kind::Cancel => {
+                let served = lock(&self.shared.serving).remove(&frame.id);
+                match served {
+                    Some(task) => {
+                        task.abort();
+                        let error =
+                            ErrorReply::new(ErrorCode::Cancelled, "cancelled by the caller");
+                        self.reply(frame.id, Err(error));
+                    }
+                    // The answer and the cancel crossed on the way.
+                    None => return self.meaningless("cancels of nothing"),
+                }
+            }
+            Kind::Event => {
+                let event = EventEnvelope::from_body(&frame.body).map_err(malformed(frame.kind))?;
+                handler.notice(self, Notice::Event(event));
+            }
+            Kind::Ack => handler.notice(self, Notice::Ack(frame.id)),
+            Kind::Log => {
+                let record = LogRecord::from_body(&frame.body).map_err(malformed(frame.kind))?;
+                handler.notice(self, Notice::Log(record));
+            }
+            Kind::Metric => {
+                let metric = Metric::from_body(&frame.body).map_err(malformed(frame.kind))?;
+                handler.notice(self, Notice::Metric(metric));
+            }
+            Kind::Ping => handler.notice(self, Notice::Ping(frame.id)),
+            found @ (Kind::Hello | Kind::Welcome | Kind::Goodbye) => {
+                return Err(WireError::Unexpected {
+                    found,
+                    expected: "a frame of an open connection",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn meaningless(&self, what: &'static str) -> Result<(), WireError> {
+        let count = self.shared.meaningless.fetch_add(1, Ordering::Relaxed);
+        if count < MAX_MEANINGLESS {
+            Ok(())
+        } else {
+            Err(WireError::Abuse(what))
+        }
+    }
+
+    fn serve(&self, handler: &dyn Handler, frame: Frame) {
+        let id = frame.id;
+        {
+            let serving = lock(&self.shared.serving);
+            if serving.contains_key(&id) {
+                drop(serving);
+                self.reply(
+                    id,
+                    Err(ErrorReply::invalid(format!("id {id} is open already"))),
+                );
+                return;
+            }
+            if serving.len() >= self.shared.limits.in_flight {
+                drop(serving);
+                let limit = self.shared.limits.in_flight;
+                let mut error = ErrorReply::new(
+                    ErrorCode::Busy,
+                    format!("{limit} requests are open already"),
+                );
+                error.retry_after_ms = Some(100);
+                self.reply(id, Err(error));
+                return;
+            }
+        }
+        let bulk = method::by_id(frame.method).is_some_and(|method| method.raw_response);
+        let raw = frame.has(RAW);
+        let incoming = Incoming {
+            method: frame.method,
+            body: frame.body,
+            raw,
+        };
+        match handler.request(self, incoming) {
+            Reply::Now(result) => self.reply(id, result),
+            Reply::Later(work) => self.serve_later(id, work, bulk),
+        }
+    }
+
+    fn serve_later(&self, id: u64, work: LaterAnswer, bulk: bool) {
+        let connection = self.clone();
+        // The lock is held until the handle is in, so that a quick task cannot finish before.
+        let mut serving = lock(&self.shared.serving);
+        let task = tokio::spawn(async move {
+            let shared = &connection.shared;
+            let _permit = if bulk {
+                shared.bulk.acquire().await.ok()
+            } else {
+                None
+            };
+            let result = work.await;
+            if bulk {
+                shared.outbox.has_space().await;
+            }
+            if lock(&shared.serving).remove(&id).is_some() {
+                connection.reply(id, result);
+                shared.outbox.flush_now();
+            }
+        });
+        serving.insert(id, task.abort_handle());
+    }
+
+    fn reply(&self, id: u64, result: Result<Answer, ErrorReply>) {
+        let limits = &self.shared.limits;
+        let result = result.and_then(|answer| {
+            let limit = if answer.raw {
+                limits.bulk_bytes
+            } else {
+                limits.control_bytes
+            } as usize;
+            if answer.body.len() + crate::frame::HEADER_BYTES <= limit {
+                return Ok(answer);
+            }
+            let text = format!(
+                "the answer has {} bytes, the limit is {limit}",
+                answer.body.len()
+            );
+            Err(ErrorReply::new(ErrorCode::TooLarge, text))
+        });
+        let (flags, body) = match result {
+            Ok(answer) => (if answer.raw { RAW } else { 0 }, answer.body),
+            Err(error) => (ERROR, encode(&error).unwrap_or_default()),
+        };
+        let mut frame = Frame::new(Kind::Response, 0, id, body);
+        frame.flags = flags;
+        // A closed connection has nobody left to answer.
+        let _ = self.shared.outbox.queue(&frame);
+    }
+
+    fn end(&self, outcome: Result<(), WireError>) {
+        let first = self.shared.ending.send_if_modified(|ending| {
+            let first = ending.is_none();
+            if first {
+                *ending = Some(Arc::new(outcome));
+            }
+            first
+        });
+        if !first {
+            return;
+        }
+        self.shared.calls.close();
+        self.shared.bulk.close();
+        self.shared.outbox.close();
+        lock(&self.shared.serving)
+            .drain()
+            .for_each(|(_, task)| task.abort());
+        let waiting: Vec<_> = lock(&self.shared.pending).drain().collect();
+        for (_, waiting) in waiting {
+            // The caller may have gone in this very moment.
+            let _ = waiting.send(Err(CallError::Closed));
+        }
+    }
+}
+
+/// Removes a call whose caller went away, and tells the other side.
+struct OpenCall<'a> {
+    connection: &'a Connection,
+    id: u64,
+    answered: bool,
+}
+
+impl Drop for OpenCall<'_> {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let was_open = lock(&self.connection.shared.pending)
+            .remove(&self.id)
+            .is_some();
+        if was_open && self.id & PING_BIT == 0 {
+            self.connection
+                .send_lossy(&Frame::new(Kind::Cancel, 0, self.id, Bytes::new()));
+        }
+    }
+}
+
+/// Encodes an event once, for any number of receivers.
+///
+/// # Errors
+/// What the codec said.
+pub fn encode_event(event: &EventEnvelope) -> Result<Bytes, String> {
+    let class: EventClass = event.class;
+    Ok(Frame::new(Kind::Event, class as u16, event.seq, encode(event)?).to_bytes())
+}
