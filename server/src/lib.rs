@@ -1,1 +1,8 @@
-//! The control plane beside a Bitcoin node.
+//! bllvm-node: the control plane beside a Bitcoin node.
+//!
+//! It owns what is installed and wanted (`store`), which processes run (`supervisor`), what
+//! they may ask (`ipc`), what they are told (`journal`) and what people see (`api`,
+//! `dashboard`). It never does a module's work, and a module never does the node's.
+
+pub mod clock;
+pub mod model;

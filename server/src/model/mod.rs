@@ -1,0 +1,28 @@
+//! The nouns of the control plane, without input or output.
+//!
+//! They are what the store keeps, the supervisor decides on, and the API shows.
+
+mod audit;
+mod event;
+mod grant;
+mod id;
+mod module;
+mod operation;
+mod revision;
+mod run;
+mod scope;
+mod state;
+mod time;
+
+pub use audit::{Actor, AuditEntry, Outcome};
+pub use bllvm_ipc::event::{EventClass, EventEnvelope};
+pub use event::{HOST_NAMESPACES, NewEvent, kinds};
+pub use grant::{Grant, Outgoing};
+pub use id::Id;
+pub use module::{Module, Source, TrustClass};
+pub use operation::{Failure, Operation, OperationKind, OperationStatus};
+pub use revision::{ConfigSource, Revision, RevisionStatus};
+pub use run::{Exit, Run};
+pub use scope::{Scope, Scopes};
+pub use state::{DesiredState, Health, ObservedState, ReloadMode};
+pub use time::UtcTime;
