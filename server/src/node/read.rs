@@ -1,0 +1,141 @@
+//! The reading half of a base node.
+
+use async_trait::async_trait;
+use bllvm_ipc::types::{
+    Acceptance, BlockFilter, BlockHash, BlockRef, FeeEstimate, FeeRequest, HeaderInfo, Headers,
+    HeadersRequest, MempoolInfo, NetworkInfo, PageRequest, Peers, ScriptVerdict, SpentOutputs, Tip,
+    TransactionInfo, TransactionRequest, Transactions, TxidPage, Utxo, UtxoRequest,
+    VerifyScriptRequest,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::NodeError;
+
+/// One step of the best chain. Applying all steps in order leads from a cursor to the tip.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "step")]
+pub enum ChainStep {
+    /// A block joined.
+    Connected {
+        /// Its height.
+        height: u32,
+        /// Its hash.
+        hash: BlockHash,
+        /// The block before it.
+        prev: BlockHash,
+        /// The header's time, Unix seconds.
+        time: u32,
+        /// Transactions in it.
+        transactions: u32,
+    },
+    /// A block left.
+    Disconnected {
+        /// Its height.
+        height: u32,
+        /// Its hash.
+        hash: BlockHash,
+        /// The block before it, which is the tip now.
+        prev: BlockHash,
+    },
+}
+
+/// Whether the base node can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// It opens its data.
+    Starting,
+    /// It answers.
+    Ready,
+    /// It is away.
+    Unavailable {
+        /// What is known about it.
+        why: String,
+    },
+}
+
+fn unsupported<T>(what: &str, name: &str) -> Result<T, NodeError> {
+    Err(NodeError::Unsupported(format!(
+        "`{what}` is not served by the {name} backend"
+    )))
+}
+
+/// What can be read from a base node. Methods that a backend does not have answer
+/// [`NodeError::Unsupported`] and are listed in [`NetworkInfo::unsupported`].
+#[async_trait]
+pub trait ReadNode: Send + Sync + 'static {
+    /// The backend's name: `embedded`, `core`, `none`.
+    fn backend(&self) -> &'static str;
+    /// Whether it can be asked.
+    fn state(&self) -> NodeState;
+    /// Counts up whenever the chain moved, or the backend came or went.
+    fn changes(&self) -> watch::Receiver<u64>;
+    /// What it is and can do.
+    async fn info(&self) -> Result<NetworkInfo, NodeError>;
+    /// The end of the best chain.
+    async fn tip(&self) -> Result<Tip, NodeError>;
+    /// A header.
+    async fn header(&self, block: BlockRef) -> Result<HeaderInfo, NodeError>;
+    /// Headers after a locator.
+    async fn headers(&self, request: HeadersRequest) -> Result<Headers, NodeError>;
+    /// A block's bytes.
+    async fn block(&self, hash: BlockHash) -> Result<Bytes, NodeError>;
+    /// The best chain's block at a height.
+    async fn block_hash_at(&self, height: u32) -> Result<BlockHash, NodeError>;
+    /// The outputs that a block spent.
+    async fn spent_outputs(&self, hash: BlockHash) -> Result<SpentOutputs, NodeError>;
+    /// Whether an input's script holds.
+    async fn verify_script(&self, request: VerifyScriptRequest)
+    -> Result<ScriptVerdict, NodeError>;
+    /// The steps from a cursor to the tip, at most `max` of them. `known` is the last step's block
+    /// and a few ancestors, newest first; empty starts before genesis.
+    async fn chain_since(
+        &self,
+        known: Vec<(u32, BlockHash)>,
+        max: u32,
+    ) -> Result<Vec<ChainStep>, NodeError>;
+
+    /// A compact block filter (BIP158).
+    async fn filter(&self, _hash: BlockHash) -> Result<BlockFilter, NodeError> {
+        unsupported("chain.filter", self.backend())
+    }
+    /// A transaction.
+    async fn transaction(
+        &self,
+        _request: TransactionRequest,
+    ) -> Result<TransactionInfo, NodeError> {
+        unsupported("chain.transaction", self.backend())
+    }
+    /// An unspent output.
+    async fn utxo(&self, _request: UtxoRequest) -> Result<Utxo, NodeError> {
+        unsupported("chain.utxo", self.backend())
+    }
+    /// The mempool's size.
+    async fn mempool_info(&self) -> Result<MempoolInfo, NodeError> {
+        unsupported("mempool.info", self.backend())
+    }
+    /// The ids of unconfirmed transactions.
+    async fn mempool_list(&self, _page: PageRequest) -> Result<TxidPage, NodeError> {
+        unsupported("mempool.list", self.backend())
+    }
+    /// An unconfirmed transaction.
+    async fn mempool_transaction(
+        &self,
+        _request: TransactionRequest,
+    ) -> Result<TransactionInfo, NodeError> {
+        unsupported("mempool.transaction", self.backend())
+    }
+    /// Whether transactions would be accepted.
+    async fn test_accept(&self, _transactions: Transactions) -> Result<Acceptance, NodeError> {
+        unsupported("mempool.test_accept", self.backend())
+    }
+    /// A fee rate, or why there is none.
+    async fn fee(&self, _request: FeeRequest) -> Result<FeeEstimate, NodeError> {
+        unsupported("fee.estimate", self.backend())
+    }
+    /// The peers.
+    async fn peers(&self) -> Result<Peers, NodeError> {
+        unsupported("network.peers", self.backend())
+    }
+}

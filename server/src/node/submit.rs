@@ -1,0 +1,50 @@
+//! The submitting half of a base node: ordinary, validated submissions.
+
+use async_trait::async_trait;
+use bllvm_ipc::types::{
+    Acceptance, BlockHash, BlockVerdict, Template, TemplateRequest, Transactions,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::NodeError;
+
+/// Blocks to be mined at once (regtest).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MineRequest {
+    /// How many, 1 to 1,000.
+    pub count: u32,
+    /// Whom the coinbase pays; none pays a script that anyone can spend.
+    pub address: Option<String>,
+}
+
+/// What can be submitted to a base node.
+#[async_trait]
+pub trait SubmitNode: Send + Sync + 'static {
+    /// Submits a raw block.
+    async fn submit_block(&self, block: Bytes) -> Result<BlockVerdict, NodeError>;
+
+    /// Mines blocks; the number of those done so far goes to `progress`.
+    async fn mine(
+        &self,
+        request: MineRequest,
+        progress: mpsc::Sender<u32>,
+        cancel: CancellationToken,
+    ) -> Result<Vec<BlockHash>, NodeError>;
+
+    /// Submits transactions to the network.
+    async fn broadcast(&self, _transactions: Transactions) -> Result<Acceptance, NodeError> {
+        Err(NodeError::Unsupported(
+            "`tx.broadcast` needs a mempool, which it does not have".into(),
+        ))
+    }
+
+    /// A block template.
+    async fn template(&self, _request: TemplateRequest) -> Result<Template, NodeError> {
+        Err(NodeError::Unsupported(
+            "`mining.template` needs a mempool, which it does not have".into(),
+        ))
+    }
+}
