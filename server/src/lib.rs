@@ -5,5 +5,6 @@
 //! `dashboard`). It never does a module's work, and a module never does the node's.
 
 pub mod clock;
+pub mod configuration;
 pub mod model;
 pub mod node;

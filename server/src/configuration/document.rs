@@ -1,0 +1,308 @@
+//! One configuration text: read, judged, its secrets taken out, its comments kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bllvm_manifest::{
+    ConfigProblem, ConfigSchema, Digest, json_to_toml, parse_config, toml_to_json,
+};
+use serde_json::{Map, Value, json};
+use toml_edit::{DocumentMut, InlineTable, Item, Table};
+
+use super::diff::{is_set_mark, join};
+
+/// A configuration that fits its schema, ready to be kept.
+#[derive(Clone, PartialEq)]
+pub struct Draft {
+    /// The text with `{ secret = "set" }` where secrets are.
+    pub text: String,
+    /// The same as a value, to be shown and compared.
+    pub public: Value,
+    /// The configuration with its secrets, for the module alone.
+    pub clear: Value,
+    /// The secrets by dotted key, both newly typed and kept ones.
+    pub secrets: BTreeMap<String, Value>,
+}
+
+impl std::fmt::Debug for Draft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Draft")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Draft {
+    /// Reads and judges a text. `kept` are the secrets of the revision before: a mark
+    /// `{ secret = "set" }` in the text stands for them.
+    ///
+    /// # Errors
+    /// Every problem, each with its key and the way out.
+    pub fn read(
+        schema: &ConfigSchema,
+        text: &[u8],
+        kept: &BTreeMap<String, Value>,
+    ) -> Result<Self, Vec<ConfigProblem>> {
+        let table = parse_config(text).map_err(|error| vec![whole(error.to_string())])?;
+        let typed_value = toml_to_json(&toml::Value::Table(table));
+        let mut secrets = BTreeMap::new();
+        let mut typed = BTreeSet::new();
+        let mut problems = Vec::new();
+        let clear = schema.replace_secrets(&typed_value, |key, value| {
+            if !is_set_mark(value) {
+                secrets.insert(key.to_owned(), value.clone());
+                typed.insert(key.to_owned());
+                return value.clone();
+            }
+            if let Some(secret) = kept.get(key) {
+                secrets.insert(key.to_owned(), secret.clone());
+                return secret.clone();
+            }
+            problems.push(ConfigProblem {
+                pointer: String::new(),
+                key: key.to_owned(),
+                message: "is marked as set, but no secret is stored for it".to_owned(),
+                help: "type the secret itself in place of `{ secret = \"set\" }`".to_owned(),
+            });
+            value.clone()
+        });
+        if problems.is_empty() {
+            problems = schema.validate(&clear);
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let public = schema.replace_secrets(&clear, |_, _| set_mark());
+        let text = mask(text, &typed).map_err(|error| vec![whole(error)])?;
+        Ok(Self {
+            text,
+            public,
+            clear,
+            secrets,
+        })
+    }
+}
+
+fn whole(message: String) -> ConfigProblem {
+    let help =
+        "mend the text and send it again; the configuration in force is untouched".to_owned();
+    ConfigProblem {
+        pointer: String::new(),
+        key: String::new(),
+        message,
+        help,
+    }
+}
+
+fn set_mark() -> Value {
+    json!({ "secret": "set" })
+}
+
+/// The strong entity tag of a configuration text.
+pub fn etag(text: &str) -> String {
+    Digest::of(text).to_hex()[..32].to_owned()
+}
+
+/// Replaces what was typed as a secret by its mark.
+fn mask(text: &[u8], typed: &BTreeSet<String>) -> Result<String, String> {
+    let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
+    if typed.is_empty() {
+        return Ok(text.to_owned());
+    }
+    let mut document: DocumentMut = text
+        .parse()
+        .map_err(|error: toml_edit::TomlError| error.to_string())?;
+    mask_table(document.as_table_mut(), "", typed);
+    Ok(document.to_string())
+}
+
+fn mask_table(table: &mut Table, path: &str, typed: &BTreeSet<String>) {
+    for (key, item) in table.iter_mut() {
+        let path = join(path, key.get());
+        mask_item(item, &path, typed);
+    }
+}
+
+fn mask_item(item: &mut Item, path: &str, typed: &BTreeSet<String>) {
+    if typed.contains(path) {
+        *item = Item::Value(mark_value().into());
+        return;
+    }
+    match item {
+        Item::Table(table) => mask_table(table, path, typed),
+        Item::ArrayOfTables(tables) => {
+            for (index, table) in tables.iter_mut().enumerate() {
+                mask_table(table, &format!("{path}[{index}]"), typed);
+            }
+        }
+        Item::Value(value) => mask_value(value, path, typed),
+        Item::None => {}
+    }
+}
+
+fn mask_value(value: &mut toml_edit::Value, path: &str, typed: &BTreeSet<String>) {
+    if typed.contains(path) {
+        *value = mark_value().into();
+        return;
+    }
+    match value {
+        toml_edit::Value::Array(entries) => {
+            for (index, entry) in entries.iter_mut().enumerate() {
+                mask_value(entry, &format!("{path}[{index}]"), typed);
+            }
+        }
+        toml_edit::Value::InlineTable(table) => {
+            for (key, entry) in table.iter_mut() {
+                let path = join(path, key.get());
+                mask_value(entry, &path, typed);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn mark_value() -> InlineTable {
+    let mut mark = InlineTable::new();
+    mark.insert("secret", "set".into());
+    mark
+}
+
+/// A text with the values of `wanted` and the comments of `text`. Keys that `wanted` does not
+/// have are removed; equal values keep their formatting.
+///
+/// # Errors
+/// Where `text` is not TOML, or `wanted` has a null, which TOML cannot say.
+pub fn with_values(text: &str, wanted: &Map<String, Value>) -> Result<String, String> {
+    let mut document: DocumentMut = text
+        .parse()
+        .map_err(|error: toml_edit::TomlError| error.to_string())?;
+    set_table(document.as_table_mut(), wanted)?;
+    Ok(document.to_string())
+}
+
+fn set_table(table: &mut Table, wanted: &Map<String, Value>) -> Result<(), String> {
+    let gone: Vec<String> = table
+        .iter()
+        .map(|(key, _)| key.to_owned())
+        .filter(|key| !wanted.contains_key(key))
+        .collect();
+    for key in gone {
+        table.remove(&key);
+    }
+    for (key, value) in wanted {
+        if let (Some(Item::Table(below)), Value::Object(entries)) = (table.get_mut(key), value)
+            && !is_set_mark(value)
+        {
+            set_table(below, entries)?;
+            continue;
+        }
+        if table
+            .get(key)
+            .is_some_and(|item| item_value(item).as_ref() == Some(value))
+        {
+            continue;
+        }
+        let fresh = item(key, value)?;
+        match table.get_mut(key) {
+            Some(Item::Value(old)) if fresh.is_value() => {
+                let decor = old.decor().clone();
+                if let Item::Value(mut new) = fresh {
+                    *new.decor_mut() = decor;
+                    *old = new;
+                }
+            }
+            _ => drop(table.insert(key, fresh)),
+        }
+    }
+    Ok(())
+}
+
+fn item_value(item: &Item) -> Option<Value> {
+    let text = format!("v = {}", item.as_value()?.to_string().trim());
+    let table: toml::Table = text.parse().ok()?;
+    table.get("v").map(toml_to_json)
+}
+
+fn item(key: &str, value: &Value) -> Result<Item, String> {
+    let toml = json_to_toml(value)
+        .ok_or_else(|| format!("`{key}` is null, which TOML cannot say; leave it out"))?;
+    let mut table = toml::Table::new();
+    table.insert("v".to_owned(), toml);
+    if let (Value::Object(_), false) = (value, is_set_mark(value)) {
+        let text = toml::to_string(&table).map_err(|error| error.to_string())?;
+        let mut document: DocumentMut = text
+            .parse()
+            .map_err(|error: toml_edit::TomlError| error.to_string())?;
+        return Ok(document.remove("v").unwrap_or_default());
+    }
+    let text = table["v"].to_string();
+    text.parse::<toml_edit::Value>()
+        .map(Item::Value)
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> ConfigSchema {
+        ConfigSchema::from_value(json!({
+            "type": "object",
+            "properties": {
+                "title": { "type": "string", "default": "x" },
+                "token": { "type": "string", "x-secret": true },
+                "http": { "type": "object", "properties": {
+                    "port": { "type": "integer", "minimum": 1, "maximum": 65535 },
+                    "password": { "type": "string", "x-secret": true } } },
+                "peers": { "type": "array", "items": { "type": "object", "properties": {
+                    "name": { "type": "string" }, "key": { "type": "string", "x-secret": true } } } },
+            },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn typed_secrets_leave_the_text_and_comments_stay() {
+        let text = "# mine\ntoken = \"canary-1\" # keep\n[http]\nport = 80\npassword = \"canary-2\"\n\
+                    [[peers]]\nname = \"a\"\nkey = \"canary-3\"\n";
+        let draft = Draft::read(&schema(), text.as_bytes(), &BTreeMap::new()).unwrap();
+        assert!(!draft.text.contains("canary") && !draft.public.to_string().contains("canary"));
+        assert!(draft.text.starts_with("# mine\n"));
+        assert_eq!(draft.clear["peers"][0]["key"], "canary-3");
+        assert_eq!(draft.secrets.len(), 3);
+        assert!(!format!("{draft:?}").contains("canary"));
+
+        let again = Draft::read(&schema(), draft.text.as_bytes(), &draft.secrets).unwrap();
+        assert_eq!(again.clear, draft.clear);
+        assert_eq!(again.text, draft.text);
+    }
+
+    #[test]
+    fn a_mark_without_a_stored_secret_is_refused_with_the_way_out() {
+        let problems =
+            Draft::read(&schema(), b"token = { secret = \"set\" }", &BTreeMap::new()).unwrap_err();
+        assert_eq!(problems[0].key, "token");
+        assert!(problems[0].help.contains("type the secret"));
+    }
+
+    #[test]
+    fn a_bad_value_names_its_key() {
+        let problems =
+            Draft::read(&schema(), b"[http]\nport = 70000", &BTreeMap::new()).unwrap_err();
+        assert_eq!(problems[0].key, "http.port");
+        let problems = Draft::read(&schema(), b"titel = 1", &BTreeMap::new()).unwrap_err();
+        assert!(problems[0].key.contains("titel"));
+    }
+
+    #[test]
+    fn new_values_keep_the_comments_of_the_text() {
+        let text = "# top\ntitle = \"x\" # side\n\n[http]\n# the port\nport = 80\n";
+        let wanted = json!({ "title": "y", "http": { "port": 80, "host": "h" } });
+        let out = with_values(text, wanted.as_object().unwrap()).unwrap();
+        assert_eq!(
+            out,
+            "# top\ntitle = \"y\" # side\n\n[http]\n# the port\nport = 80\nhost = \"h\"\n"
+        );
+        let out = with_values(&out, json!({ "title": "y" }).as_object().unwrap()).unwrap();
+        assert_eq!(out, "# top\ntitle = \"y\" # side\n");
+    }
+}
