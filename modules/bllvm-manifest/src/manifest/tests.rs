@@ -34,7 +34,7 @@ fn the_fixture_is_read_key_by_key() {
     let manifest = Manifest::parse(FIXTURE).unwrap();
     assert_eq!(manifest.name, "block-clock");
     assert_eq!(manifest.version, semver::Version::new(0, 2, 0));
-    assert_eq!(manifest.capabilities, ["chain.tip", "events.subscribe"]);
+    assert_eq!(manifest.capabilities, ["chain.read", "events.subscribe"]);
     assert_eq!(
         manifest.network.listeners["http"],
         "127.0.0.1:8090".parse().unwrap()
@@ -169,7 +169,7 @@ fn what_cannot_be_meant_is_refused() {
         ("protocol = \"one\"", "protocol"),
         ("capabilities = [\"Chain.Read\"]", "capabilities[0]"),
         (
-            "capabilities = [\"chain.tip\", \"chain.tip\"]",
+            "capabilities = [\"chain.read\", \"chain.read\"]",
             "capabilities[1]",
         ),
         ("[dependencies]\na = \"1\"", "dependencies.a"),
@@ -311,7 +311,7 @@ fn a_package_lists_its_files() {
 fn capabilities_are_compared_with_a_list() {
     let manifest = Manifest::parse(FIXTURE).unwrap();
     assert_eq!(
-        manifest.unknown_capabilities(&["chain.tip"]),
+        manifest.unknown_capabilities(&["chain.read"]),
         ["events.subscribe"]
     );
 }
