@@ -424,7 +424,7 @@ impl Connection {
         loop {
             match stream.try_read_buf(buffer) {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    stream.readable().await?
+                    stream.readable().await?;
                 }
                 outcome => return outcome,
             }

@@ -151,7 +151,7 @@ pub async fn accept(
     decide: impl FnOnce(&Hello) -> Result<Welcome, Goodbye> + Send,
 ) -> Result<(Hello, Welcome), WireError> {
     let read = async {
-        let hello: Hello = expect(read_frame(stream, limits).await?, Kind::Hello, "a hello")?;
+        let hello: Hello = expect(&read_frame(stream, limits).await?, Kind::Hello, "a hello")?;
         match decide(&hello) {
             Ok(welcome) => {
                 write_frame(stream, Kind::Welcome, &welcome).await?;
@@ -188,12 +188,12 @@ pub async fn greet(stream: &Stream, limits: &Limits, hello: &Hello) -> Result<We
         let frame = read_frame(stream, limits).await?;
         if frame.kind == Kind::Goodbye {
             return Err(WireError::Refused(expect(
-                frame,
+                &frame,
                 Kind::Goodbye,
                 "a welcome",
             )?));
         }
-        expect(frame, Kind::Welcome, "a welcome")
+        expect(&frame, Kind::Welcome, "a welcome")
     };
     within(limits.hello_deadline, exchange).await
 }
@@ -208,7 +208,7 @@ async fn within<T>(
         .unwrap_or(Err(WireError::HelloDeadline(late)))
 }
 
-fn expect<T: Wire>(frame: Frame, kind: Kind, expected: &'static str) -> Result<T, WireError> {
+fn expect<T: Wire>(frame: &Frame, kind: Kind, expected: &'static str) -> Result<T, WireError> {
     if frame.kind != kind {
         return Err(WireError::Unexpected {
             found: frame.kind,

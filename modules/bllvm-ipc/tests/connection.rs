@@ -1,5 +1,8 @@
 //! Two ends of one connection: calls, cancels, bounds and faults.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -173,7 +176,6 @@ async fn a_ping_is_answered_by_the_other_sides_handler() {
 async fn rubbish_ends_the_connection_with_a_reason() {
     let (host, fd) = Stream::pair().unwrap();
     let host = Connection::start(host, Limits::default(), Arc::new(Host::default()));
-    use std::io::Write;
     std::os::unix::net::UnixStream::from(fd)
         .write_all(b"GET / HTTP/1.1\r\n\r\n")
         .unwrap();
@@ -188,7 +190,6 @@ async fn a_frame_that_stands_still_ends_the_connection() {
         ..Limits::default()
     };
     let host = Connection::start(host, limits, Arc::new(Host::default()));
-    use std::io::Write;
     let mut peer = std::os::unix::net::UnixStream::from(fd);
     peer.write_all(&[0, 0, 1, 0, 3]).unwrap();
     let ending = host.closed().await;
