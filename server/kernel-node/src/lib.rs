@@ -41,6 +41,7 @@ mod reads;
 mod recovery;
 pub mod testing;
 mod verdict;
+mod writer;
 
 pub use bitcoin;
 

@@ -5,7 +5,7 @@ use bitcoinkernel::{BlockTreeEntry, prelude::*};
 
 use crate::{
     BlockId, BlockPlan, ChainDelta, ChainEvent, Engine, EngineError, HeaderInfo, Info, SpentOutput,
-    Tip, engine::Inner, kernel,
+    Tip, kernel, writer::Inner,
 };
 
 impl Engine {

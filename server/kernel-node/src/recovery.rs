@@ -14,7 +14,7 @@ use bitcoinkernel::{Block, ChainstateManager, Context, ProcessBlockResult};
 
 use crate::{
     EngineError, Opening,
-    callbacks::{Report, capture},
+    callbacks::{Mode, Report, capture},
     journal::{Entry, Journal, Scan},
     kernel,
 };
@@ -47,12 +47,14 @@ pub struct Recovered {
     pub warnings: Vec<String>,
 }
 
-/// Opens the kernel and brings it to the journal's tip.
+/// Opens the kernel and brings it to the journal's tip. The journal is emptied if the kernel shows
+/// the tip that it was closed with.
 pub fn recover(
     context: &Context,
     places: &Places,
     journal: &mut Journal,
     scan: &Scan,
+    closed_with: Option<BlockHash>,
     reports: &Receiver<Report>,
 ) -> Result<Recovered, EngineError> {
     let fresh = !places.blocks.exists();
@@ -69,8 +71,7 @@ pub fn recover(
         }
         Err(why) => (rebuild(context, places)?, Some(why)),
     };
-    let expected = scan.closed_tip();
-    if rebuilt.is_none() && (scan.entries.is_empty() || shows(&chain, expected)) {
+    if rebuilt.is_none() && (scan.entries.is_empty() || shows(&chain, closed_with)) {
         journal.clear()?;
         let how = if fresh {
             Opening::Fresh
@@ -84,12 +85,12 @@ pub fn recover(
         });
     }
 
-    let mut replayed = replay(&chain, journal, scan)?;
+    let mut replayed = replay(&chain, journal, scan, reports)?;
     if replayed.orphans > 0 && rebuilt.is_none() {
         drop(chain);
         rebuilt = Some("blocks before the journal's are missing".to_owned());
         chain = rebuild(context, places)?;
-        let again = replay(&chain, journal, scan)?;
+        let again = replay(&chain, journal, scan, reports)?;
         replayed = Replayed {
             restored: replayed.restored + again.restored,
             ..again
@@ -101,8 +102,8 @@ pub fn recover(
             replayed.orphans
         ));
     }
-    if let Some(tip) = expected
-        && !shows(&chain, expected)
+    if let Some(tip) = closed_with
+        && !shows(&chain, closed_with)
     {
         warnings.push(format!(
             "the chain does not end in {tip}, as it did when it was closed"
@@ -145,6 +146,7 @@ fn replay(
     chain: &ChainstateManager,
     journal: &Journal,
     scan: &Scan,
+    reports: &Receiver<Report>,
 ) -> Result<Replayed, EngineError> {
     let mut done = Replayed {
         restored: 0,
@@ -159,8 +161,15 @@ fn replay(
             continue;
         };
         let (result, log) = capture(|| chain.process_block(&block));
+        let mut refused = false;
+        for report in reports.try_iter() {
+            match report {
+                Report::Fatal(detail) => return Err(EngineError::Fatal { detail }),
+                Report::Checked { mode, .. } => refused |= mode != Mode::Valid,
+            }
+        }
         match result {
-            ProcessBlockResult::NewBlock => done.restored += 1,
+            ProcessBlockResult::NewBlock => done.restored += u32::from(!refused),
             ProcessBlockResult::Duplicate => {}
             ProcessBlockResult::Rejected => {
                 // Refused before, refused again: only a missing parent means that we lost something.

@@ -203,14 +203,8 @@ fn invalid_blocks_are_refused_in_cores_words_and_leave_no_trace() {
     assert_eq!(engine.tip().unwrap(), tip);
     assert_eq!(engine.journal_bytes().unwrap(), journal);
 
-    let orphan = Block {
-        header: bllvm_kernel_node::bitcoin::block::Header {
-            prev_blockhash: BlockHash::from_byte_array([3; 32]),
-            ..on_tip().build(&engine).unwrap().header
-        },
-        ..on_tip().build(&engine).unwrap()
-    };
-    let mut orphan = orphan;
+    let mut orphan = on_tip().build(&engine).unwrap();
+    orphan.header.prev_blockhash = BlockHash::from_byte_array([3; 32]);
     while orphan.header.validate_pow(orphan.header.target()).is_err() {
         orphan.header.nonce += 1;
     }

@@ -1,5 +1,9 @@
 //! What the tests share: a directory, an engine, and the events it told.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test binary uses its part, and fails by panicking"
+)]
 
 use std::{
     path::Path,

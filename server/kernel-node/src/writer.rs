@@ -1,0 +1,304 @@
+//! The engine's inside: one writer at a time, readers beside it.
+//!
+//! Locks, in the order they are taken: `writer` (journal and reports), then `chain` (shared by every
+//! kernel call, exclusive only while the kernel is closed or reopened). Neither is ever taken in a
+//! kernel callback. The observer is called under `writer` alone, so it may read.
+
+use std::{
+    cell::Cell,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, atomic::AtomicBool, mpsc::Receiver},
+};
+
+use bitcoin::{BlockHash, Script, hashes::Hash};
+use bitcoinkernel::{
+    BLOCK_CHECK_ALL, BlockCheckResult, ChainParams, ChainstateManager, Context, ProcessBlockResult,
+    prelude::*,
+};
+
+use crate::{
+    EngineError, Info, Opening, Settings, Verdict,
+    callbacks::{Report, capture},
+    engine::Observer,
+    journal::Journal,
+    kernel,
+    lock::DirLock,
+    mining,
+    recovery::{self, Places, recover},
+    verdict::{Evidence, judge},
+};
+
+/// What all handles on one engine share.
+pub struct Inner {
+    /// How it was opened.
+    pub settings: Settings,
+    /// What it tells about itself.
+    pub info: Info,
+    /// The kernel; none once closed.
+    pub chain: RwLock<Option<ChainstateManager>>,
+    /// Taken by whoever changes the chain.
+    pub writer: Mutex<Writer>,
+    /// Why nothing works any more, once that is so.
+    pub failed: OnceLock<String>,
+    /// Who hears of the chain's steps.
+    pub observer: Observer,
+    /// Where the kernel keeps its files.
+    pub places: Places,
+    /// The chain's rules.
+    pub params: ChainParams,
+    /// What the kernel works in; last, so that it is dropped last.
+    pub context: Context,
+}
+
+/// What only one thread at a time may use.
+pub struct Writer {
+    /// What makes a block durable.
+    pub journal: Journal,
+    /// What the kernel's callbacks said.
+    pub reports: Receiver<Report>,
+    /// The journal's size that calls for a flush.
+    pub reopen_above: u64,
+    /// The tip as the observer knows it.
+    pub told: BlockHash,
+    /// Tells the coinbases of one second apart.
+    pub salt: u32,
+    /// Given back at close.
+    pub lock: Option<DirLock>,
+}
+
+/// Marks this thread as inside the observer, also if that panics.
+struct Observing;
+
+impl Observing {
+    fn start() -> Self {
+        OBSERVING.set(true);
+        Self
+    }
+}
+
+impl Drop for Observing {
+    fn drop(&mut self) {
+        OBSERVING.set(false);
+    }
+}
+
+thread_local! {
+    static OBSERVING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Inner {
+    /// Takes the right to change the chain.
+    pub fn writer(&self) -> Result<MutexGuard<'_, Writer>, EngineError> {
+        if OBSERVING.get() {
+            return Err(EngineError::FromObserver);
+        }
+        Ok(self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs a read; many may run at once, also beside a submission.
+    pub fn with_chain<T>(
+        &self,
+        read: impl FnOnce(&ChainstateManager) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        if let Some(detail) = self.failed.get() {
+            return Err(EngineError::Fatal {
+                detail: detail.clone(),
+            });
+        }
+        let chain = self.chain.read().unwrap_or_else(PoisonError::into_inner);
+        read(chain.as_ref().ok_or(EngineError::Closed)?)
+    }
+
+    /// Judges a block, tells the observer, and keeps the journal small.
+    pub fn submit(&self, writer: &mut Writer, raw: &[u8]) -> Result<Verdict, EngineError> {
+        let verdict = self.with_chain(|chain| self.process(chain, writer, raw))?;
+        self.tell(writer);
+        if writer.journal.len() > writer.reopen_above
+            && let Err(error) = self.reopen(writer)
+        {
+            // The block is accepted and durable whatever comes of this.
+            tracing::error!(%error, "the kernel did not reopen after a flush");
+        }
+        Ok(verdict)
+    }
+
+    fn process(
+        &self,
+        chain: &ChainstateManager,
+        writer: &mut Writer,
+        raw: &[u8],
+    ) -> Result<Verdict, EngineError> {
+        let block = kernel::decode(raw)?;
+        let hash = BlockHash::from_byte_array(block.hash().to_bytes());
+        let before = kernel::tip(chain);
+        // What can't be stored needs no journal: the kernel will refuse it, with its reason.
+        let journaled = matches!(
+            block.check(&self.params, BLOCK_CHECK_ALL),
+            BlockCheckResult::Valid
+        ) && kernel::entry(chain, &kernel::parent(raw)).is_some()
+            && kernel::entry(chain, &hash)
+                .is_none_or(|entry| chain.read_block_data(&entry).is_err());
+        if journaled {
+            writer.journal.append_block(raw)?;
+        }
+
+        writer.reports.try_iter().for_each(drop);
+        let (result, log) = capture(|| chain.process_block(&block));
+        let reports: Vec<Report> = writer.reports.try_iter().collect();
+        let after = kernel::tip(chain);
+        let own = kernel::entry(chain, &hash);
+        let evidence = Evidence {
+            hash,
+            result,
+            reports: &reports,
+            log: &log,
+            in_best_chain: own.is_some_and(|own| kernel::is_under(own, after)),
+            tip_changed: kernel::hash(before) != kernel::hash(after),
+        };
+        let verdict = judge(&evidence, |other| {
+            match (kernel::entry(chain, &other), own) {
+                (Some(other), Some(own)) => kernel::is_under(other, own),
+                _ => false,
+            }
+        })
+        .map_err(|detail| self.fail(detail))?;
+        if journaled && matches!(verdict, Verdict::Invalid { .. }) {
+            if let Err(error) = writer.journal.take_back() {
+                // Replayed, it will be refused again.
+                tracing::error!(%error, "a refused block stays in the journal");
+            }
+        } else if !journaled && result == ProcessBlockResult::NewBlock {
+            // Not reachable as far as we know; a block that is kept must be durable.
+            writer.journal.append_block(raw)?;
+        }
+        Ok(verdict)
+    }
+
+    /// Brings the observer to the tip.
+    fn tell(&self, writer: &mut Writer) {
+        let steps = self.with_chain(|chain| {
+            let tip = kernel::tip(chain);
+            if kernel::hash(tip) == writer.told {
+                return Ok(Vec::new());
+            }
+            let told = kernel::entry(chain, &writer.told).ok_or(EngineError::UnknownCursor)?;
+            kernel::steps(chain, told, tip, usize::MAX)
+        });
+        let events = match steps {
+            Ok(events) => events,
+            // What is missing is told with the next block.
+            Err(error) => return tracing::error!(%error, "the chain's events could not be read"),
+        };
+        for event in events {
+            writer.told = event.cursor().1;
+            let _inside = Observing::start();
+            (self.observer)(event);
+        }
+    }
+
+    /// Mines on the tip; `None` if cancelled.
+    pub fn mine_one(
+        &self,
+        to: &Script,
+        cancel: &AtomicBool,
+    ) -> Result<Option<BlockHash>, EngineError> {
+        // Held from plan to submission, so that nobody moves the tip between them.
+        let mut writer = self.writer()?;
+        let plan = self.with_chain(|chain| Ok(self.plan(kernel::tip(chain))))?;
+        writer.salt = writer.salt.wrapping_add(1);
+        let coinbase = plan.coinbase(plan.subsidy(), to, writer.salt);
+        let mut block = plan.assemble(coinbase, Vec::new());
+        if !mining::grind(&mut block.header, cancel) {
+            return Ok(None);
+        }
+        let raw = bitcoin::consensus::serialize(&block);
+        match self.submit(&mut writer, &raw)? {
+            Verdict::Accepted { .. } => Ok(Some(block.block_hash())),
+            Verdict::Invalid { code, debug } => Err(EngineError::MiningRefused { code, debug }),
+            other @ (Verdict::Duplicate | Verdict::SideBranch) => Err(EngineError::MiningRefused {
+                code: "inconclusive".to_owned(),
+                debug: format!("{other:?}"),
+            }),
+        }
+    }
+
+    /// Closes the kernel, which makes it write everything, and opens it again. The journal is
+    /// emptied only if the tip is still there.
+    pub fn reopen(&self, writer: &mut Writer) -> Result<(), EngineError> {
+        let mut chain = self.chain.write().unwrap_or_else(PoisonError::into_inner);
+        let tip = self.flush(writer, chain.take().ok_or(EngineError::Closed)?)?;
+        let scan = writer
+            .journal
+            .scan()
+            .map_err(EngineError::io("read the journal in", &self.settings.dir));
+        let recovered = scan
+            .and_then(|scan| {
+                recover(
+                    &self.context,
+                    &self.places,
+                    &mut writer.journal,
+                    &scan,
+                    Some(tip),
+                    &writer.reports,
+                )
+            })
+            .map_err(|error| self.fail(error.to_string()))?;
+        if !matches!(recovered.how, Opening::Clean) {
+            tracing::warn!(how = ?recovered.how, warnings = ?recovered.warnings, "the kernel came back without its last blocks");
+        }
+        *chain = Some(recovered.chain);
+        drop(chain);
+        // A journal that could not be emptied is not tried again with every block.
+        let limit = self.settings.journal_limit_bytes;
+        writer.reopen_above = if writer.journal.is_empty() {
+            limit
+        } else {
+            writer.journal.len().saturating_add(limit)
+        };
+        self.tell(writer);
+        Ok(())
+    }
+
+    /// Drops the kernel, which makes it write everything, and returns its tip.
+    fn flush(&self, writer: &Writer, chain: ChainstateManager) -> Result<BlockHash, EngineError> {
+        let tip = kernel::hash(kernel::tip(&chain));
+        drop(chain);
+        match recovery::fatal(&writer.reports) {
+            Some(detail) => Err(self.fail(detail)),
+            None => Ok(tip),
+        }
+    }
+
+    /// Flushes the kernel and gives the directory back.
+    pub fn close(&self) -> Result<(), EngineError> {
+        let mut writer = self.writer()?;
+        let taken = self
+            .chain
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let shut = taken.map_or(Ok(()), |chain| {
+            let tip = self.flush(&writer, chain)?;
+            if writer.journal.is_empty() {
+                return Ok(());
+            }
+            writer.journal.append_closed(tip)
+        });
+        writer.lock = None;
+        shut
+    }
+
+    fn fail(&self, detail: String) -> EngineError {
+        let detail = self.failed.get_or_init(|| detail).clone();
+        EngineError::Fatal { detail }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // From inside the observer there is nothing to wait for: this is the last handle.
+        OBSERVING.set(false);
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "the chain was not closed cleanly; its journal is replayed at the next start");
+        }
+    }
+}
