@@ -67,6 +67,8 @@ fn a_block_that_cannot_be_journaled_is_not_processed() {
         .status()
         .unwrap();
     assert!(status.success());
+    let (_, report) = Engine::open(Settings::regtest(dir.path()), Box::new(drop)).unwrap();
+    assert!(report.height > 1, "the child did its part: {report:?}");
 }
 
 fn on_a_full_disk(dir: &Path) {
