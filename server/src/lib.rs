@@ -8,3 +8,4 @@ pub mod clock;
 pub mod configuration;
 pub mod model;
 pub mod node;
+pub mod supervisor;

@@ -1,0 +1,159 @@
+//! What the supervisor sees and says: a module's present state, and why a call has no answer.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bllvm_ipc::ErrorReply;
+use bllvm_ipc::types::{MethodDescription, StatusField, UiProgress, UiTask};
+use bllvm_manifest::ModuleName;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::model::{Health, Id, ObservedState, UtcTime};
+
+/// A module as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// Where it is in its life.
+    pub state: ObservedState,
+    /// How it is, while it runs.
+    pub health: Health,
+    /// Why it is not as it should be.
+    pub reason: Option<String>,
+    /// What a person can do about it.
+    pub way_out: Option<String>,
+    /// The present run.
+    pub run: Option<Id>,
+    /// The module's own process id.
+    pub pid: Option<u32>,
+    /// Since when it is in this state.
+    pub since: UtcTime,
+    /// When it became running.
+    pub ready_at: Option<UtcTime>,
+    /// Restarts after a crash since the host started.
+    pub restarts: u64,
+    /// When it will be started again, while it backs off.
+    pub next_start_at: Option<UtcTime>,
+    /// Processor time of all its processes in percent of one core, over the last sample.
+    pub cpu_percent: f32,
+    /// Resident memory of all its processes.
+    pub memory_bytes: u64,
+    /// The methods that it offers.
+    pub methods: Vec<MethodDescription>,
+    /// Its status fields.
+    pub status: Vec<StatusField>,
+    /// Its tasks that need a person.
+    pub tasks: Vec<UiTask>,
+    /// What it is busy with.
+    pub progress: Vec<UiProgress>,
+    /// Its metrics, by name: whether it is a counter, and the value.
+    pub metrics: BTreeMap<String, (bool, f64)>,
+    /// The configuration revision it runs on.
+    pub revision: Option<u64>,
+    /// Durable events that it has not acknowledged yet.
+    pub cursor_lag: u64,
+    /// The sockets that the host holds for it.
+    pub listeners: BTreeMap<String, SocketAddr>,
+    /// What isolates the present process, layer by layer.
+    pub isolation: Vec<IsolationLayer>,
+}
+
+impl Observed {
+    /// A module without a process.
+    pub fn stopped(since: UtcTime) -> Self {
+        Self {
+            state: ObservedState::Stopped,
+            health: Health::Unknown,
+            reason: None,
+            way_out: None,
+            run: None,
+            pid: None,
+            since,
+            ready_at: None,
+            restarts: 0,
+            next_start_at: None,
+            cpu_percent: 0.0,
+            memory_bytes: 0,
+            methods: Vec::new(),
+            status: Vec::new(),
+            tasks: Vec::new(),
+            progress: Vec::new(),
+            metrics: BTreeMap::new(),
+            revision: None,
+            cursor_lag: 0,
+            listeners: BTreeMap::new(),
+            isolation: Vec::new(),
+        }
+    }
+}
+
+/// How far a layer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IsolationState {
+    /// It holds.
+    Enforced,
+    /// It holds in part; the detail says what does not.
+    Partial,
+    /// The system does not offer it here; the detail says why.
+    Unavailable,
+}
+
+/// One layer between a module and the rest of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IsolationLayer {
+    /// Its name, such as `pid_namespace`.
+    pub layer: String,
+    /// How far it holds.
+    pub state: IsolationState,
+    /// What exactly holds or is missing.
+    pub detail: String,
+}
+
+/// Why a call to a module has no answer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CallFailure {
+    /// There is no such module.
+    #[error("there is no module `{0}`")]
+    NoModule(ModuleName),
+    /// It does not run.
+    #[error("the module is {state}{}", reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
+    NotRunning {
+        /// What it is instead.
+        state: ObservedState,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// It offers no such method.
+    #[error("the module has no method `{method}`; it has {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
+    NoMethod {
+        /// What was asked for.
+        method: String,
+        /// What it offers.
+        known: Vec<String>,
+    },
+    /// The parameters or the answer cannot be carried.
+    #[error("{0}")]
+    Invalid(String),
+    /// It went away before it answered.
+    #[error("the module went away before it answered")]
+    Gone,
+    /// It did not answer in time.
+    #[error("the module did not answer within {0} ms")]
+    Deadline(u64),
+    /// It answered with an error.
+    #[error(transparent)]
+    Refused(ErrorReply),
+}
+
+/// How the shutdown of all modules went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Modules that ended when asked.
+    pub stopped: Vec<ModuleName>,
+    /// Modules that had to be killed.
+    pub killed: Vec<ModuleName>,
+    /// How long it took.
+    pub took: Duration,
+}
