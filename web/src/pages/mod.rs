@@ -1,0 +1,26 @@
+//! The pages: one view struct each, with samples for its hard states.
+
+mod audit;
+mod error;
+mod events;
+mod login;
+pub mod module;
+mod modules;
+mod node;
+mod operations;
+mod overview;
+mod review;
+mod settings;
+mod tokens;
+
+pub use audit::{Audit, AuditRow};
+pub use error::{ErrorPage, WayOut};
+pub use events::Events;
+pub use login::Login;
+pub use modules::{Modules, WaitingModule};
+pub use node::{BlockRow, MineForm, Node};
+pub use operations::{OperationPage, Operations, StepRow};
+pub use overview::{Overview, Tally};
+pub use review::{CapabilityAsk, Review};
+pub use settings::{FactGroup, ProgramLink, Settings};
+pub use tokens::{FreshToken, ScopeChoice, TokenRow, Tokens};

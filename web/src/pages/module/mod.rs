@@ -1,0 +1,21 @@
+//! The pages of one module: tabs with an address each, under one head.
+
+mod configuration;
+mod danger;
+mod events;
+mod head;
+mod logs;
+mod overview;
+mod permissions;
+mod revision;
+mod runs;
+
+pub use configuration::{Configuration, RevisionRow};
+pub use danger::Danger;
+pub use events::{ModuleEvents, SubscriptionRow};
+pub use head::{ModuleHead, Tab, TabLink};
+pub use logs::Logs;
+pub use overview::{MethodRow, ModuleOverview, ReloadOutcome};
+pub use permissions::{CapabilityRow, Permissions};
+pub use revision::{Change, DiffLine, Revision};
+pub use runs::{RunRow, Runs};

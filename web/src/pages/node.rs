@@ -1,0 +1,152 @@
+//! The base node: backend, chain, recent blocks, and mining where it costs nothing.
+
+use askama::Template;
+
+use super::overview::hostile_problem;
+use crate::format::{Hash, Stamp};
+use crate::layout::Chrome;
+use crate::parts::{Badge, Fact, Problem, Tone, Value};
+use crate::samples::{self, BLOCK, HOSTILE, ago};
+
+/// `GET /node`
+#[derive(Debug, Clone, Template)]
+#[template(path = "pages/node.html")]
+pub struct Node {
+    /// The frame.
+    pub chrome: Chrome,
+    /// Ready, syncing, starting, unreachable.
+    pub state: Badge,
+    /// What is wrong.
+    pub problem: Option<Problem>,
+    /// Chain, height, tip, median time.
+    pub chain: Vec<Fact>,
+    /// Which backend, its version, its process, whether it takes submissions.
+    pub backend: Vec<Fact>,
+    /// The last blocks, newest first.
+    pub blocks: Vec<BlockRow>,
+    /// The form to mine, on regtest only.
+    pub mine: Option<MineForm>,
+}
+
+/// A block in a row.
+#[derive(Debug, Clone)]
+pub struct BlockRow {
+    /// Its height, grouped.
+    pub height: String,
+    /// Its hash.
+    pub hash: Hash,
+    /// Its time.
+    pub time: Stamp,
+    /// Number of transactions.
+    pub transactions: String,
+    /// Its size.
+    pub size: String,
+}
+
+/// The form to mine, as it was filled in.
+#[derive(Debug, Clone)]
+pub struct MineForm {
+    /// The chain's name.
+    pub chain: String,
+    /// How many.
+    pub count: String,
+    /// What is wrong with that.
+    pub count_error: Option<String>,
+    /// To whom.
+    pub address: String,
+    /// What is wrong with that.
+    pub address_error: Option<String>,
+}
+
+impl Node {
+    /// An embedded regtest node.
+    pub fn sample() -> Self {
+        let block = |back: u32| BlockRow {
+            height: format!("1,{}", 204 - back),
+            hash: Hash::new(BLOCK),
+            time: ago(185 + i64::from(back) * 600),
+            transactions: (back % 4 + 1).to_string(),
+            size: "312 B".to_owned(),
+        };
+        Self {
+            chrome: samples::chrome("/node"),
+            state: Badge::new(Tone::Good, "ready"),
+            problem: None,
+            chain: vec![
+                Fact::text("Chain", "regtest"),
+                Fact::text("Height", "1,204"),
+                Fact::new("Tip", Value::Hash(Hash::new(BLOCK))),
+                Fact::new("Mined", Value::Time(ago(185))),
+                Fact::new("Median time", Value::Time(ago(3100))),
+            ],
+            backend: vec![
+                Fact::text("Backend", "embedded (libbitcoinkernel 0.3.2)"),
+                Fact::text("Process", "41233, up 2 h 16 min"),
+                Fact::code("Data", "/var/lib/bllvm/node/regtest"),
+                Fact::text("Submissions", "transactions and blocks"),
+            ],
+            blocks: (0..8).map(block).collect(),
+            mine: Some(MineForm {
+                chain: "regtest".to_owned(),
+                count: "1".to_owned(),
+                count_error: None,
+                address: String::new(),
+                address_error: None,
+            }),
+        }
+    }
+
+    /// The hard states.
+    pub fn samples() -> Vec<(&'static str, Self)> {
+        let problem = Problem {
+            what: "Bitcoin Core at 127.0.0.1:8332 does not answer (connection refused).".to_owned(),
+            advice:
+                "Start bitcoind, or set [node] backend = \"embedded\". It is tried again in 8 s."
+                    .to_owned(),
+            lines: Vec::new(),
+        };
+        let unreachable = Self {
+            state: Badge::new(Tone::Bad, "unreachable"),
+            problem: Some(problem),
+            chain: Vec::new(),
+            blocks: Vec::new(),
+            mine: None,
+            ..Self::sample()
+        };
+        let mine = MineForm {
+            chain: "regtest".to_owned(),
+            count: "100000".to_owned(),
+            count_error: Some("At most 1,000 at once.".to_owned()),
+            address: "bc1qexample".to_owned(),
+            address_error: Some("This is an address of another chain (main).".to_owned()),
+        };
+        let refused = Self {
+            mine: Some(mine),
+            ..Self::sample()
+        };
+        let mine = MineForm {
+            chain: HOSTILE.to_owned(),
+            count: HOSTILE.to_owned(),
+            count_error: Some(HOSTILE.to_owned()),
+            address: HOSTILE.to_owned(),
+            address_error: Some(HOSTILE.to_owned()),
+        };
+        let hostile = Self {
+            chrome: samples::chrome_hostile("/node"),
+            problem: Some(hostile_problem()),
+            chain: vec![
+                Fact::text(HOSTILE, HOSTILE),
+                Fact::new("h", Value::Hash(Hash::new(HOSTILE))),
+            ],
+            backend: vec![Fact::code(HOSTILE, HOSTILE)],
+            mine: Some(mine),
+            ..Self::sample()
+        };
+        vec![
+            ("sample", Self::sample()),
+            ("unreachable", unreachable),
+            ("mine-refused", refused),
+            ("hostile", hostile),
+        ]
+    }
+}

@@ -1,0 +1,12 @@
+//! What several pages show: states, rows of lists, facts, form fields.
+
+mod badge;
+mod field;
+mod rows;
+
+pub use badge::{Badge, Health, ModuleState, OperationStatus, Tone};
+pub use field::{Choice, Field, FieldError, FieldKind, Section};
+pub use rows::{
+    Actions, EventRow, Fact, ListenerRow, LogLine, LogLines, ModuleCard, OperationRow, Pager,
+    Problem, Stat, Task, Value,
+};
