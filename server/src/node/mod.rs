@@ -3,10 +3,17 @@
 //! Modules are served from the reading trait, so nothing in their reach writes consensus state:
 //! a submission is an ordinary, validated, granted and rate-limited request of its own.
 
+#[cfg(feature = "kernel")]
+pub mod child;
+mod embedded;
 mod error;
+mod none;
 mod read;
 mod submit;
+mod wire;
 
+pub use embedded::{EmbeddedNode, EmbeddedSettings};
 pub use error::NodeError;
+pub use none::NoNode;
 pub use read::{ChainStep, NodeState, ReadNode};
 pub use submit::{MineRequest, SubmitNode};

@@ -1,0 +1,459 @@
+//! The embedded base node as the host sees it: a supervised child and its channel.
+//!
+//! The child is this same program (`bllvm-node base-node`). When it dies, callers are answered
+//! `unavailable` and it is started again: at once the first time, then with growing pauses.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bllvm_ipc::handshake::{self, Goodbye, Welcome};
+use bllvm_ipc::method as m;
+use bllvm_ipc::types as t;
+use bllvm_ipc::{
+    CallError, Connection, ErrorReply, Handler, Incoming, Limits, Method, Notice, Raw, Reply,
+    Stream,
+};
+use bytes::Bytes;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::wire::{self, ChainSince, Close, HashAt, MINED, MOVED, Mine};
+use super::{ChainStep, MineRequest, NodeError, NodeState, ReadNode, SubmitNode};
+
+/// Where and how the child runs.
+#[derive(Clone, Debug)]
+pub struct EmbeddedSettings {
+    /// The program; the running one in production.
+    pub program: PathBuf,
+    /// The node's own directory.
+    pub dir: PathBuf,
+    /// How long it may take to open its data before it counts as hung.
+    pub open_deadline: Duration,
+    /// How long a call may take.
+    pub call_deadline: Duration,
+    /// How long a clean close may take.
+    pub close_deadline: Duration,
+}
+
+impl EmbeddedSettings {
+    /// The given program and directory with generous deadlines.
+    pub fn new(program: PathBuf, dir: PathBuf) -> Self {
+        Self {
+            program,
+            dir,
+            open_deadline: Duration::from_mins(10),
+            call_deadline: Duration::from_mins(1),
+            close_deadline: Duration::from_secs(15),
+        }
+    }
+}
+
+/// A handle to the embedded base node.
+#[derive(Clone, Debug)]
+pub struct EmbeddedNode {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: EmbeddedSettings,
+    state: watch::Sender<NodeState>,
+    changes: watch::Sender<u64>,
+    connection: watch::Sender<Option<Connection>>,
+    pid: watch::Sender<Option<u32>>,
+    mined: watch::Sender<(u64, u32)>,
+    minings: AtomicU64,
+}
+
+impl Shared {
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn set_state(&self, state: NodeState) {
+        let moved = self.state.send_if_modified(|now| {
+            let moved = *now != state;
+            *now = state;
+            moved
+        });
+        if moved {
+            self.changed();
+        }
+    }
+
+    fn unavailable(&self, why: String) {
+        self.connection.send_replace(None);
+        self.set_state(NodeState::Unavailable { why });
+    }
+}
+
+impl EmbeddedNode {
+    /// Starts the child and keeps it running until `stop`; then closes it cleanly.
+    pub fn start(
+        settings: EmbeddedSettings,
+        tracker: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            settings,
+            state: watch::Sender::new(NodeState::Starting),
+            changes: watch::Sender::new(0),
+            connection: watch::Sender::new(None),
+            pid: watch::Sender::new(None),
+            mined: watch::Sender::new((0, 0)),
+            minings: AtomicU64::new(0),
+        });
+        tracker.spawn(keep_running(shared.clone(), stop));
+        Self { shared }
+    }
+
+    /// The child's process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        *self.shared.pid.borrow()
+    }
+
+    async fn call<M: Method>(&self, request: &M::Request) -> Result<M::Response, NodeError>
+    where
+        M::Request: Sync,
+    {
+        let deadline = self.shared.settings.call_deadline;
+        let call = async {
+            self.connection()?
+                .call::<M>(request)
+                .await
+                .map_err(|e| Self::failed(e))
+        };
+        tokio::time::timeout(deadline, call)
+            .await
+            .unwrap_or_else(|_| {
+                let why = format!("no answer within {} s", deadline.as_secs());
+                Err(NodeError::Unavailable {
+                    why,
+                    retry_ms: 1000,
+                })
+            })
+    }
+
+    fn connection(&self) -> Result<Connection, NodeError> {
+        self.shared
+            .connection
+            .borrow()
+            .clone()
+            .ok_or_else(|| self.away())
+    }
+
+    fn away(&self) -> NodeError {
+        let why = match &*self.shared.state.borrow() {
+            NodeState::Unavailable { why } => why.clone(),
+            NodeState::Starting | NodeState::Ready => "it is starting".to_owned(),
+        };
+        NodeError::Unavailable { why, retry_ms: 500 }
+    }
+
+    fn failed(error: CallError) -> NodeError {
+        match error {
+            CallError::Reply(reply) => reply.into(),
+            CallError::Closed => NodeError::Unavailable {
+                why: "its process ended during the call".to_owned(),
+                retry_ms: 200,
+            },
+            shape @ CallError::Shape { .. } => NodeError::Internal(shape.to_string()),
+        }
+    }
+}
+
+/// Starts the child again and again, with pauses that grow while it does not stay up.
+async fn keep_running(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut failures = 0_u32;
+    while !stop.is_cancelled() {
+        let started = tokio::time::Instant::now();
+        let outcome = run_once(&shared, &stop).await;
+        shared.pid.send_replace(None);
+        if stop.is_cancelled() {
+            break;
+        }
+        let why = match outcome {
+            Ok(status) => format!("its process ended ({status})"),
+            Err(why) => why,
+        };
+        tracing::warn!(node.reason = %why, "the base node ended and will be started again");
+        shared.unavailable(why);
+        failures = if started.elapsed() > Duration::from_secs(30) {
+            0
+        } else {
+            failures + 1
+        };
+        let pause = match failures {
+            0 | 1 => Duration::ZERO,
+            many => Duration::from_millis(100) * 2_u32.pow(many.min(8)),
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    shared.unavailable("the host is shutting down".to_owned());
+}
+
+async fn run_once(shared: &Arc<Shared>, stop: &CancellationToken) -> Result<String, String> {
+    let settings = &shared.settings;
+    let (stream, theirs) = Stream::pair().map_err(|error| format!("no socket: {error}"))?;
+    let mut child = Command::new(&settings.program)
+        .arg("base-node")
+        .arg("--dir")
+        .arg(&settings.dir)
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("{} does not start: {error}", settings.program.display()))?;
+    shared.pid.send_replace(child.id());
+    let output = child
+        .stderr
+        .take()
+        .map(|stderr| tokio::spawn(forward_output(stderr)));
+    let talked = talk(shared, stream, &mut child, stop).await;
+    let status = match tokio::time::timeout(settings.close_deadline, child.wait()).await {
+        Ok(Ok(status)) => status.to_string(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => {
+            // It did not leave in time: nothing it acknowledged is lost, its journal has it.
+            let _ = child.kill().await;
+            "killed: it did not close in time".to_owned()
+        }
+    };
+    if let Some(output) = output {
+        // The pipe closes with the process.
+        let _ = output.await;
+    }
+    talked
+        .map(|()| status.clone())
+        .map_err(|why| format!("{why} ({status})"))
+}
+
+async fn talk(
+    shared: &Arc<Shared>,
+    stream: Stream,
+    child: &mut Child,
+    stop: &CancellationToken,
+) -> Result<(), String> {
+    let limits = Limits::default();
+    let welcome = Welcome {
+        protocol: 1,
+        host: env!("CARGO_PKG_VERSION").to_owned(),
+        instance: String::new(),
+        grants: Vec::new(),
+        heartbeat_ms: 2000,
+    };
+    tokio::select! {
+        accepted = handshake::accept(&stream, &limits, |hello| {
+            handshake::negotiate(hello).map(|_| welcome)
+        }) => { accepted.map_err(|error| error.to_string())?; }
+        status = child.wait() => {
+            let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+            return Err(format!("its process ended before it spoke: {status}"));
+        }
+        () = stop.cancelled() => return Ok(()),
+    }
+    let (ready, mut is_ready) = watch::channel(false);
+    let (last_words, heard) = watch::channel(None);
+    let handler = Arc::new(FromChild {
+        shared: shared.clone(),
+        ready,
+        last_words,
+    });
+    let connection = Connection::start(stream, limits, handler);
+    let ended = {
+        let connection = connection.clone();
+        let heard = heard.clone();
+        async move {
+            connection.closed().await;
+            let words: Option<Goodbye> = heard.borrow().clone();
+            words.map_or_else(|| "its process ended".to_owned(), |words| words.message)
+        }
+    };
+    tokio::pin!(ended);
+    tokio::select! {
+        () = async { drop(is_ready.wait_for(|ready| *ready).await) } => {}
+        why = &mut ended => return Err(why),
+        () = stop.cancelled() => return close(shared, &connection).await,
+        () = tokio::time::sleep(shared.settings.open_deadline) => {
+            let _ = child.start_kill();
+            return Err("it did not open its data in time".to_owned());
+        }
+    }
+    shared.connection.send_replace(Some(connection.clone()));
+    shared.set_state(NodeState::Ready);
+    tokio::select! {
+        why = &mut ended => Err(why),
+        () = stop.cancelled() => close(shared, &connection).await,
+    }
+}
+
+async fn close(shared: &Shared, connection: &Connection) -> Result<(), String> {
+    let request = t::Empty {};
+    let closing = connection.call::<Close>(&request);
+    // A child that does not answer is ended by the caller.
+    let _ = tokio::time::timeout(shared.settings.close_deadline, closing).await;
+    connection.close(&Goodbye::new("shutdown", "the host stops"));
+    Ok(())
+}
+
+async fn forward_output(stderr: tokio::process::ChildStderr) {
+    let mut lines = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        tracing::info!(target: "base_node", "{line}");
+    }
+}
+
+struct FromChild {
+    shared: Arc<Shared>,
+    ready: watch::Sender<bool>,
+    last_words: watch::Sender<Option<Goodbye>>,
+}
+
+impl Handler for FromChild {
+    fn request(&self, _: &Connection, _: Incoming) -> Reply {
+        Reply::refuse(ErrorReply::unsupported(
+            "the host answers nothing to the base node",
+        ))
+    }
+
+    fn notice(&self, connection: &Connection, notice: Notice) {
+        match notice {
+            Notice::Event(event) if event.kind == MOVED => {
+                self.ready.send_replace(true);
+                self.shared.changed();
+            }
+            Notice::Event(event) if event.kind == MINED => {
+                let number = event.data["number"].as_u64().unwrap_or(0);
+                let done = event.data["done"]
+                    .as_u64()
+                    .and_then(|done| u32::try_from(done).ok());
+                self.shared.mined.send_replace((number, done.unwrap_or(0)));
+            }
+            Notice::Goodbye(words) => drop(self.last_words.send_replace(Some(words))),
+            Notice::Ping(id) => connection.pong(id),
+            _ => {}
+        }
+    }
+}
+
+#[async_trait]
+impl ReadNode for EmbeddedNode {
+    fn backend(&self) -> &'static str {
+        "embedded"
+    }
+
+    fn state(&self) -> NodeState {
+        self.shared.state.borrow().clone()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    async fn info(&self) -> Result<t::NetworkInfo, NodeError> {
+        self.call::<m::NetworkInfo>(&t::Empty {}).await
+    }
+
+    async fn tip(&self) -> Result<t::Tip, NodeError> {
+        self.call::<m::ChainTip>(&t::Empty {}).await
+    }
+
+    async fn header(&self, block: t::BlockRef) -> Result<t::HeaderInfo, NodeError> {
+        self.call::<m::ChainHeader>(&block).await
+    }
+
+    async fn headers(&self, request: t::HeadersRequest) -> Result<t::Headers, NodeError> {
+        self.call::<m::ChainHeaders>(&request).await
+    }
+
+    async fn block(&self, hash: t::BlockHash) -> Result<Bytes, NodeError> {
+        Ok(self
+            .call::<m::ChainBlock>(&t::BlockByHash { hash })
+            .await?
+            .0)
+    }
+
+    async fn block_hash_at(&self, height: u32) -> Result<t::BlockHash, NodeError> {
+        Ok(self.call::<HashAt>(&wire::Height { height }).await?.hash)
+    }
+
+    async fn spent_outputs(&self, hash: t::BlockHash) -> Result<t::SpentOutputs, NodeError> {
+        self.call::<m::ChainSpentOutputs>(&t::BlockByHash { hash })
+            .await
+    }
+
+    async fn verify_script(
+        &self,
+        request: t::VerifyScriptRequest,
+    ) -> Result<t::ScriptVerdict, NodeError> {
+        self.call::<m::ChainVerifyScript>(&request).await
+    }
+
+    async fn chain_since(
+        &self,
+        known: Vec<(u32, t::BlockHash)>,
+        max: u32,
+    ) -> Result<Vec<ChainStep>, NodeError> {
+        self.call::<ChainSince>(&wire::ChainSinceRequest { known, max })
+            .await
+    }
+
+    async fn filter(&self, hash: t::BlockHash) -> Result<t::BlockFilter, NodeError> {
+        self.call::<m::ChainFilter>(&t::BlockByHash { hash }).await
+    }
+
+    async fn transaction(
+        &self,
+        request: t::TransactionRequest,
+    ) -> Result<t::TransactionInfo, NodeError> {
+        self.call::<m::ChainTransaction>(&request).await
+    }
+}
+
+#[async_trait]
+impl SubmitNode for EmbeddedNode {
+    async fn submit_block(&self, block: Bytes) -> Result<t::BlockVerdict, NodeError> {
+        self.call::<m::MiningSubmitBlock>(&Raw(block)).await
+    }
+
+    async fn mine(
+        &self,
+        request: MineRequest,
+        progress: mpsc::Sender<u32>,
+        cancel: CancellationToken,
+    ) -> Result<Vec<t::BlockHash>, NodeError> {
+        let number = self.shared.minings.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut mined = self.shared.mined.subscribe();
+        let connection = self.connection()?;
+        let request = wire::MineNumbered { number, request };
+        let call = connection.call::<Mine>(&request);
+        tokio::pin!(call);
+        loop {
+            tokio::select! {
+                done = &mut call => return done.map(|mined| mined.hashes).map_err(|e| Self::failed(e)),
+                () = cancel.cancelled() => {
+                    let message = "cancelled; blocks mined before stay".to_owned();
+                    return Err(NodeError::Invalid { code: "cancelled".to_owned(), message });
+                }
+                changed = mined.changed() => {
+                    let (of, done) = *mined.borrow_and_update();
+                    if changed.is_ok() && of == number {
+                        // Progress is for show: a full channel skips a step.
+                        let _ = progress.try_send(done);
+                    }
+                }
+            }
+        }
+    }
+}

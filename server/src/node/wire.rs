@@ -1,0 +1,68 @@
+//! What host and base node say to each other beyond the modules' own methods.
+//!
+//! The embedded base node is a process of its own (a C++ assert aborts a process, and it must not
+//! be the host's). It answers the `chain.*` methods of the modules' table and the few below.
+
+use bllvm_ipc::types::{BlockHash, Empty};
+use bllvm_ipc::{Capability, Method};
+use serde::{Deserialize, Serialize};
+
+use super::{ChainStep, MineRequest};
+
+/// Event: the chain moved, or the node became ready.
+pub(super) const MOVED: &str = "node.moved";
+/// Event: so many blocks of a mining request are done.
+pub(super) const MINED: &str = "node.mined";
+
+/// The steps from a cursor.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ChainSinceRequest {
+    pub known: Vec<(u32, BlockHash)>,
+    pub max: u32,
+}
+
+/// Mined blocks, in order.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Mined {
+    pub hashes: Vec<BlockHash>,
+}
+
+/// A mining request with the number that its progress carries.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MineNumbered {
+    pub number: u64,
+    pub request: MineRequest,
+}
+
+/// The best chain's block at a height.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Height {
+    pub height: u32,
+}
+
+/// A block's hash.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Hash {
+    pub hash: BlockHash,
+}
+
+macro_rules! node_methods {
+    ($( $id:literal $marker:ident $name:literal: $request:ty => $response:ty; )+) => { $(
+        pub(super) struct $marker;
+
+        impl Method for $marker {
+            const ID: u16 = $id;
+            const NAME: &'static str = $name;
+            const CAPABILITY: Option<Capability> = None;
+            type Request = $request;
+            type Response = $response;
+        }
+    )+ };
+}
+
+node_methods! {
+    0x4001 ChainSince "node.chain_since": ChainSinceRequest => Vec<ChainStep>;
+    0x4002 Mine "node.mine": MineNumbered => Mined;
+    0x4003 HashAt "node.hash_at": Height => Hash;
+    0x4004 Close "node.close": Empty => Empty;
+}
