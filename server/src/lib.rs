@@ -4,6 +4,7 @@
 //! they may ask (`ipc`), what they are told (`journal`) and what people see (`api`,
 //! `dashboard`). It never does a module's work, and a module never does the node's.
 
+pub mod api;
 pub mod clock;
 pub mod configuration;
 pub mod model;

@@ -1,0 +1,5 @@
+//! Who asks, and what they may.
+
+pub mod cookie;
+pub mod failures;
+pub mod origin;

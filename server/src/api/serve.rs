@@ -1,0 +1,173 @@
+//! The HTTP server: one task a connection, a deadline for headers, and a shutdown in two steps.
+//!
+//! The soft token stops accepting and lets every connection finish what it answers; the hard token
+//! closes what is still open.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+/// The time for a request's head.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// The largest head.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// The most header lines of a request.
+const MAX_HEADERS: usize = 64;
+/// Connections at the same time; more wait in the listen backlog.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A process on this machine, by the unix socket.
+    Unix {
+        /// Its user.
+        uid: u32,
+    },
+}
+
+impl Peer {
+    /// The address that failed logins are counted under.
+    pub fn ip(self) -> IpAddr {
+        match self {
+            Self::Tcp(address) => address.ip(),
+            Self::Unix { .. } => IpAddr::from([127, 0, 0, 1]),
+        }
+    }
+}
+
+/// Where connections come from.
+#[derive(Debug)]
+pub enum Listener {
+    /// A TCP port.
+    Tcp(TcpListener),
+    /// A unix socket.
+    Unix(UnixListener),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener)
+    }
+}
+
+/// Serves until `soft` is cancelled and every connection has ended, or `hard` is cancelled.
+pub async fn serve(
+    listener: impl Into<Listener>,
+    router: Router,
+    soft: CancellationToken,
+    hard: CancellationToken,
+) {
+    let listener = listener.into();
+    let connections = TaskTracker::new();
+    let permits = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let permit = tokio::select! {
+            () = soft.cancelled() => break,
+            permit = permits.clone().acquire_owned() => permit,
+        };
+        // The semaphore is never closed.
+        let Ok(permit) = permit else { break };
+        let (router, soft, hard) = (router.clone(), soft.clone(), hard.clone());
+        tokio::select! {
+            () = soft.cancelled() => break,
+            accepted = accept(&listener) => match accepted {
+                Ok((Socket::Tcp(stream), peer)) => {
+                    connections.spawn(async move {
+                        connection(stream, peer, router, soft, hard).await;
+                        drop(permit);
+                    });
+                }
+                Ok((Socket::Unix(stream), peer)) => {
+                    connections.spawn(async move {
+                        connection(stream, peer, router, soft, hard).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    // Out of descriptors, or a caller that left at once: neither ends the server.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+enum Socket {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+}
+
+async fn accept(listener: &Listener) -> io::Result<(Socket, Peer)> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, address) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok((Socket::Tcp(stream), Peer::Tcp(address)))
+        }
+        Listener::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            let uid = stream.peer_cred()?.uid();
+            Ok((Socket::Unix(stream), Peer::Unix { uid }))
+        }
+    }
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: Peer,
+    router: Router,
+    soft: CancellationToken,
+    hard: CancellationToken,
+) {
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let mut asked = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended badly");
+                }
+                return;
+            }
+            () = soft.cancelled(), if !asked => {
+                asked = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = hard.cancelled() => return,
+        }
+    }
+}
