@@ -10,7 +10,15 @@ use crate::EngineError;
 
 /// Holds the directory until dropped; the system lets go of it if the process dies.
 #[derive(Debug)]
-pub struct DirLock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub struct DirLock(File);
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that another thread is just starting shares the open file
+        // until it executes its program, and would hold the lock for that long.
+        let _ = self.0.unlock();
+    }
+}
 
 impl DirLock {
     /// Takes the directory, or says who has it.
