@@ -128,7 +128,7 @@ impl EmbeddedNode {
             self.connection()?
                 .call::<M>(request)
                 .await
-                .map_err(|e| Self::failed(e))
+                .map_err(Self::failed)
         };
         tokio::time::timeout(deadline, call)
             .await
@@ -441,7 +441,7 @@ impl SubmitNode for EmbeddedNode {
         tokio::pin!(call);
         loop {
             tokio::select! {
-                done = &mut call => return done.map(|mined| mined.hashes).map_err(|e| Self::failed(e)),
+                done = &mut call => return done.map(|mined| mined.hashes).map_err(Self::failed),
                 () = cancel.cancelled() => {
                     let message = "cancelled; blocks mined before stay".to_owned();
                     return Err(NodeError::Invalid { code: "cancelled".to_owned(), message });
