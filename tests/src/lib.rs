@@ -1,1 +1,1 @@
-//! Behaviour tests over HTTP, sockets and processes.
+//! What the behaviour tests share.
