@@ -51,3 +51,4 @@ pub use schema::{
     ConfigError, ConfigProblem, ConfigSchema, Field, FieldKind, MAX_CONFIG_BYTES, MAX_SCHEMA_BYTES,
     SchemaError, dotted_key, json_to_toml, parse_config, toml_to_json,
 };
+pub use suggest::nearest;

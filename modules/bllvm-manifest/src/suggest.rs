@@ -1,10 +1,7 @@
 //! "Did you mean …?": the known word nearest to a misspelled one.
 
 /// The candidate nearest to `word`, if it is near enough to be meant.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Long words are not misspellings, and comparing them costs their product.
     if word.chars().count() > 64 {
         return None;
