@@ -6,7 +6,10 @@
 
 pub mod api;
 pub mod clock;
+pub mod config;
 pub mod configuration;
+pub mod lifecycle;
 pub mod model;
 pub mod node;
 pub mod supervisor;
+pub mod telemetry;
