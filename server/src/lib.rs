@@ -11,5 +11,6 @@ pub mod configuration;
 pub mod lifecycle;
 pub mod model;
 pub mod node;
+pub mod store;
 pub mod supervisor;
 pub mod telemetry;

@@ -1,0 +1,76 @@
+//! The changes that can be asked of the store, one file a noun.
+//!
+//! A larger change is made of smaller ones: inside its own `apply`, a command may call the
+//! `apply` of others, and all of it happens in one transaction.
+
+mod audit;
+mod events;
+mod facts;
+mod housekeeping;
+mod idempotency;
+mod modules;
+mod observed;
+mod operations;
+mod revisions;
+mod runs;
+mod sessions;
+mod storage;
+mod tokens;
+mod wishes;
+
+/// What the audit trail calls the operators' actions: the operation ids of the API.
+pub mod actions {
+    /// A digest was confirmed.
+    pub const CONFIRM_MODULE: &str = "confirm_module";
+    /// A module shall run.
+    pub const LOAD_MODULE: &str = "load_module";
+    /// A module shall stop.
+    pub const UNLOAD_MODULE: &str = "unload_module";
+    /// A module shall take over what changed.
+    pub const RELOAD_MODULE: &str = "reload_module";
+    /// A module may be loaded.
+    pub const ENABLE_MODULE: &str = "enable_module";
+    /// A module may not be loaded.
+    pub const DISABLE_MODULE: &str = "disable_module";
+    /// A failed or waiting module shall be tried again.
+    pub const RETRY_MODULE: &str = "retry_module";
+    /// A module was taken in.
+    pub const INSTALL_MODULE: &str = "install_module";
+    /// A module was removed.
+    pub const UNINSTALL_MODULE: &str = "uninstall_module";
+    /// A grant changed.
+    pub const SET_GRANT: &str = "set_module_grants";
+    /// A configuration changed.
+    pub const SET_CONFIG: &str = "set_module_config";
+    /// An earlier configuration was brought back.
+    pub const ROLLBACK_CONFIG: &str = "rollback_module_config";
+    /// A published method of a module was called.
+    pub const CALL_MODULE: &str = "call_module";
+    /// An operation was ended.
+    pub const CANCEL_OPERATION: &str = "cancel_operation";
+    /// Blocks were asked for.
+    pub const MINE_BLOCKS: &str = "mine_blocks";
+    /// A token was made.
+    pub const CREATE_TOKEN: &str = "create_token";
+    /// A token was taken back.
+    pub const REVOKE_TOKEN: &str = "revoke_token";
+    /// Somebody logged in.
+    pub const LOGIN: &str = "login";
+    /// Somebody logged out.
+    pub const LOGOUT: &str = "logout";
+}
+
+pub use audit::{Done, Refused};
+pub use events::{AppendEvents, DropCursor, SetCursor};
+pub use facts::SetFact;
+pub use housekeeping::{DropExpired, PruneEvents};
+pub use idempotency::Remember;
+pub use modules::{Confirm, Found, FoundModule, MarkGone, Remove, SetEnabled, SetGrant};
+pub use observed::StateChanged;
+pub use operations::{Cancel, Finish, Progress, StartOperation};
+pub use revisions::{AddRevision, SetRevisionStatus};
+pub use runs::{CloseLostRuns, RunEnded, RunReady, RunStarted};
+pub use sessions::{AddLoginCode, AddSession, DropSession, RedeemLoginCode, TouchSession};
+pub use storage::{StorageDelete, StoragePut, StorageTransaction};
+pub use tokens::{AddToken, RevokeToken, TouchToken};
+pub use wishes::{RequestReload, Want};

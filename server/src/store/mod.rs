@@ -1,0 +1,46 @@
+//! The control plane's database: one SQLite file, one writer, many readers. The only SQL.
+//!
+//! A change is a typed [`Command`], posted to the one writer task by [`Store::commit`]. The writer
+//! runs whatever waits in one transaction and answers after the fsync, so that an answer is a
+//! promise a power cut cannot break. Reads go straight to a pool and see all that was answered.
+//!
+//! What this leaves to others: who may do what (`control`), and the delivery of events (`journal`).
+
+mod audit;
+pub mod commands;
+mod error;
+mod events;
+mod facts;
+mod feed;
+mod handle;
+mod idempotency;
+mod lock;
+mod modules;
+mod open;
+mod operations;
+mod page;
+mod revisions;
+mod row;
+mod runs;
+mod sessions;
+mod storage;
+mod tokens;
+mod tx;
+mod writer;
+
+pub use audit::AuditFilter;
+pub use error::StoreError;
+pub use events::Pruned;
+pub(crate) use feed::{Feed, Recorded};
+pub use handle::Store;
+pub use idempotency::Remembered;
+pub use modules::{GrantRecord, ObservedRecord};
+pub use open::{Options, Synchronous};
+pub use operations::{OperationFilter, Resumable};
+pub use page::{Page, PageRequest};
+pub use revisions::Secret;
+pub use sessions::Session;
+pub use storage::{StorageChange, StorageEntry};
+pub use tokens::Token;
+pub use tx::Tx;
+pub use writer::Command;
