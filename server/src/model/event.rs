@@ -10,6 +10,8 @@ pub mod kinds {
     pub const BLOCK_CONNECTED: &str = "chain.block_connected";
     /// A block left the best chain.
     pub const BLOCK_DISCONNECTED: &str = "chain.block_disconnected";
+    /// The base node's data was replaced: what was announced is void, and it starts anew.
+    pub const CHAIN_RESET: &str = "chain.reset";
     /// The tip now (latest).
     pub const TIP: &str = "chain.tip";
     /// A module was found in the modules directory or in cargo's bin folder.

@@ -307,7 +307,9 @@ fn fault(error: EngineError) -> NodeError {
         EngineError::UndecodableBlock { .. } | EngineError::ScriptCheck { .. } => {
             params(error.to_string())
         }
-        EngineError::NeverConnected { .. } => NodeError::NotFound(error.to_string()),
+        EngineError::NeverConnected { .. } | EngineError::UnknownCursor => {
+            NodeError::NotFound(error.to_string())
+        }
         other => NodeError::Internal(other.to_string()),
     }
 }

@@ -3,6 +3,7 @@
 //! Modules are served from the reading trait, so nothing in their reach writes consensus state:
 //! a submission is an ordinary, validated, granted and rate-limited request of its own.
 
+mod announcer;
 #[cfg(feature = "kernel")]
 pub mod child;
 mod embedded;
@@ -12,6 +13,7 @@ mod read;
 mod submit;
 mod wire;
 
+pub use announcer::announce;
 pub use embedded::{EmbeddedNode, EmbeddedSettings};
 pub use error::NodeError;
 pub use none::NoNode;
