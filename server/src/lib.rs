@@ -9,6 +9,8 @@ pub mod clock;
 pub mod config;
 pub mod configuration;
 pub mod lifecycle;
+pub mod journal;
+pub mod logs;
 pub mod model;
 pub mod node;
 pub mod store;

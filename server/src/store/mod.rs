@@ -31,7 +31,7 @@ mod writer;
 pub use audit::AuditFilter;
 pub use error::StoreError;
 pub use events::Pruned;
-pub(crate) use feed::{Feed, Recorded};
+pub(crate) use feed::Recorded;
 pub use handle::Store;
 pub use idempotency::Remembered;
 pub use modules::{GrantRecord, ObservedRecord};
