@@ -6,10 +6,12 @@
 
 pub mod api;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod configuration;
-pub mod lifecycle;
 pub mod journal;
+pub mod lifecycle;
+pub mod listen;
 pub mod logs;
 pub mod model;
 pub mod node;
