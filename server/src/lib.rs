@@ -6,12 +6,11 @@
 
 pub mod api;
 pub mod clock;
-pub mod commands;
 pub mod config;
 pub mod configuration;
+pub mod ipc;
 pub mod journal;
 pub mod lifecycle;
-pub mod listen;
 pub mod logs;
 pub mod model;
 pub mod node;

@@ -1,10 +1,34 @@
 //! Keeps the modules' processes as they are wanted: starts, watches, reloads and stops them.
 //!
 //! What is wanted stands in the store; the supervisor reads it, brings the world there, and can be
-//! killed at any moment. The handle that everybody else holds is `Supervisor`.
+//! killed at any moment. [`Supervisor`] is the handle that everybody else holds. Inside, one
+//! worker a module goes round: look (`worker`), [`decide`], do (`start`, `reload`), answer
+//! (`operations`).
 
+mod backoff;
+mod context;
+pub mod decide;
+mod dependencies;
+mod fault;
+mod fleet;
+mod handle;
+mod heartbeat;
+mod instance;
+mod ledger;
+mod listeners;
 mod observed;
+mod operations;
+pub mod process;
+mod programs;
+mod registry;
+mod reload;
+mod sampling;
 mod settings;
+mod start;
+mod worker;
 
+pub use context::Parts;
+pub use handle::Supervisor;
 pub use observed::{CallFailure, IsolationLayer, IsolationState, Observed, ShutdownReport};
+pub use registry::{Entry, Registry};
 pub use settings::{ConfigSource, CurrentConfig, SupervisorSettings};

@@ -1,0 +1,135 @@
+//! Standard output and error: always drained, into the log, and the last lines kept.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+
+/// Lines that are kept for a run that ends badly.
+const KEPT_LINES: usize = 20;
+/// A longer line is cut into several.
+const MAX_LINE: usize = 8 << 10;
+
+/// The last lines of a process's output. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Tail(Arc<Mutex<VecDeque<String>>>);
+
+impl Tail {
+    fn push(&self, line: String) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == KEPT_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+
+    /// The lines, oldest first, with each of `secrets` replaced.
+    pub fn lines(&self, secrets: &[String]) -> Vec<String> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let redact = |line: &String| {
+            secrets
+                .iter()
+                .filter(|secret| !secret.is_empty())
+                .fold(line.clone(), |line, secret| {
+                    line.replace(secret, "[redacted]")
+                })
+        };
+        lines.iter().map(redact).collect()
+    }
+}
+
+/// Reads a pipe to its end, line by line. It never stops reading: a writer is never blocked by us.
+pub async fn drain(pipe: OwnedFd, tail: Tail, mut each: impl FnMut(String)) {
+    let Ok(mut pipe) = pipe::Receiver::from_owned_fd(pipe) else {
+        return;
+    };
+    let mut lines = Lines::default();
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
+        lines.take(&buffer[..count], |line| {
+            tail.push(line.clone());
+            each(line);
+        });
+        // A module that only writes shall not keep a thread of ours to itself.
+        tokio::task::yield_now().await;
+    }
+    lines.rest(|line| {
+        tail.push(line.clone());
+        each(line);
+    });
+}
+
+/// Bytes that become lines.
+#[derive(Debug, Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    fn take(&mut self, bytes: &[u8], mut each: impl FnMut(String)) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let mut part = part;
+            while self.0.len() + part.len() > MAX_LINE {
+                let (now, later) = part.split_at(MAX_LINE - self.0.len());
+                self.0.extend_from_slice(now);
+                part = later;
+                self.rest(&mut each);
+            }
+            self.0.extend_from_slice(part);
+            if self.0.last() == Some(&b'\n') {
+                self.rest(&mut each);
+            }
+        }
+    }
+
+    fn rest(&mut self, mut each: impl FnMut(String)) {
+        let text = String::from_utf8_lossy(&self.0);
+        let text = text.trim_end_matches(['\n', '\r']);
+        if !text.is_empty() {
+            each(text.to_owned());
+        }
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines_of(chunks: &[&[u8]]) -> Vec<String> {
+        let mut lines = Lines::default();
+        let mut all = Vec::new();
+        for chunk in chunks {
+            lines.take(chunk, |line| all.push(line));
+        }
+        lines.rest(|line| all.push(line));
+        all
+    }
+
+    #[test]
+    fn lines_are_found_however_the_bytes_are_cut() {
+        assert_eq!(
+            lines_of(&[b"one\ntw", b"o\r\n", b"three"]),
+            ["one", "two", "three"]
+        );
+        assert_eq!(lines_of(&[b"\xff\n\n"]), ["\u{fffd}"]);
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut() {
+        let long = vec![b'x'; MAX_LINE * 2 + 5];
+        let lengths: Vec<usize> = lines_of(&[&long]).iter().map(String::len).collect();
+        assert_eq!(lengths, [MAX_LINE, MAX_LINE, 5]);
+    }
+
+    #[test]
+    fn only_the_last_lines_are_kept_and_secrets_are_not() {
+        let tail = Tail::default();
+        for number in 0..30 {
+            tail.push(format!("line {number} hunter2"));
+        }
+        let lines = tail.lines(&["hunter2".to_owned()]);
+        assert_eq!(lines.len(), KEPT_LINES);
+        assert_eq!(lines[0], "line 10 [redacted]");
+    }
+}

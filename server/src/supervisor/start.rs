@@ -1,0 +1,333 @@
+//! Starting a module's process, and stopping it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bllvm_ipc::handshake::Goodbye;
+use bllvm_ipc::lifecycle::StartReason;
+use bllvm_manifest::Digest;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::CurrentConfig;
+use super::decide::Now;
+use super::dependencies;
+use super::fault::StartFailure;
+use super::instance::{Inheritance, Instance, Plan};
+use super::programs::Program;
+use super::registry::Serving;
+use super::worker::Worker;
+use crate::model::{Exit, Health, ObservedState, ReloadMode};
+
+/// How often a module that is about to stop looks whether its dependents have.
+const LOOK_AT_DEPENDENTS: Duration = Duration::from_millis(20);
+
+impl Worker {
+    /// Starts a process and brings it to running.
+    pub async fn start(&mut self) {
+        self.tried_for = self.operation.as_ref().map(|operation| operation.id);
+        self.progress("checking the program").await;
+        let reason = match self.now {
+            Now::BackingOff { .. } => StartReason::Restart,
+            _ => StartReason::Load,
+        };
+        let plan = match self.plan(reason, None).await {
+            Ok(plan) => plan,
+            Err(failure) => return self.not_started(failure).await,
+        };
+        match self.bring_up(plan, true).await {
+            Ok(instance) => self.serve(instance).await,
+            Err(failure) => self.not_started(failure).await,
+        }
+    }
+
+    /// What the next process is started from: the confirmed program, the configuration that
+    /// applies.
+    pub async fn plan(
+        &mut self,
+        reason: StartReason,
+        reload: Option<ReloadMode>,
+    ) -> Result<Plan, StartFailure> {
+        // A crash starts what was confirmed and kept; what became of the files since is for a load.
+        let kept = reason == StartReason::Restart
+            && self.plan.as_ref().map(|plan| plan.digest) == self.module.confirmed;
+        if let Some(problem) = self.module.problem.as_ref().filter(|_| !kept) {
+            return Err(StartFailure::fault(
+                "module_broken",
+                problem.clone(),
+                "mend it, then retry",
+            ));
+        }
+        let Some(confirmed) = self.module.confirmed else {
+            return Err(StartFailure::fault(
+                "not_confirmed",
+                "nobody has confirmed its program yet",
+                format!(
+                    "load it by hand once: bllvm-node module load {}",
+                    self.entry.name
+                ),
+            ));
+        };
+        let program = self.verified(confirmed).await?;
+        let config = self.current_config().await?;
+        Ok(Plan {
+            manifest: self.module.manifest.clone(),
+            digest: confirmed,
+            program,
+            config,
+            reason,
+            reload,
+        })
+    }
+
+    async fn verified(&self, confirmed: Digest) -> Result<Program, StartFailure> {
+        let context = Arc::clone(&self.context);
+        let (dir, manifest) = (self.module.dir.clone(), self.module.manifest.clone());
+        // Hashing reads the whole file, which is not for a runtime's thread.
+        let verified = tokio::task::spawn_blocking(move || {
+            let settings = &context.settings;
+            let store = settings.data_dir.join("store");
+            context
+                .programs
+                .verified(&dir, &manifest, confirmed, &store, &settings.interpreters)
+        });
+        match verified.await {
+            Ok(Ok(program)) => Ok(program),
+            Ok(Err(error)) => Err(StartFailure::program(&error, &self.entry.name)),
+            Err(error) => Err(StartFailure::passing("host_fault", error.to_string(), None)),
+        }
+    }
+
+    pub async fn current_config(&self) -> Result<Option<CurrentConfig>, StartFailure> {
+        let config = self.context.configs.current(&self.entry.name).await;
+        let config = config.map_err(|reason| {
+            StartFailure::fault(
+                "config_unreadable",
+                format!("its configuration could not be read: {reason}"),
+                "mend the configuration; it is tried again then",
+            )
+        })?;
+        if let Some(config) = &config {
+            self.context
+                .logs
+                .set_secrets(&self.entry.name, config.secrets.clone());
+        }
+        Ok(config)
+    }
+
+    /// From a plan to a process that was activated. Shows the state only if it is the module's
+    /// only process.
+    pub async fn bring_up(&mut self, plan: Plan, shown: bool) -> Result<Instance, StartFailure> {
+        if shown {
+            self.now = Now::Starting;
+            self.show(ObservedState::Starting, Health::Unknown, None, None)
+                .await;
+        }
+        let mut instance = self.bring_to_prepared(plan).await?;
+        if shown {
+            let life = instance.process.life();
+            self.entry.observed.send_modify(|observed| {
+                observed.pid = life.pid;
+                observed.run = Some(instance.run);
+                observed.isolation = life.isolation;
+            });
+        }
+        self.progress("activating").await;
+        match self.activated(&mut instance).await {
+            Ok(()) => Ok(instance),
+            Err(failure) => Err(self.discard(instance, failure).await),
+        }
+    }
+
+    /// From a plan to a process that is prepared: it accepts nothing yet.
+    pub async fn bring_to_prepared(&mut self, plan: Plan) -> Result<Instance, StartFailure> {
+        self.progress("opening its listeners").await;
+        let granted = self.grant.listeners.clone();
+        self.listeners.open(&granted)?;
+        let descriptors = self.listeners.descriptors().map_err(|error| {
+            StartFailure::passing(
+                "spawn_failed",
+                format!("no descriptor is left: {error}"),
+                None,
+            )
+        })?;
+        let inheritance = Inheritance {
+            descriptors,
+            names: self.listeners.names(),
+        };
+        self.progress("starting the process and waiting for its hello")
+            .await;
+        let (context, entry) = (Arc::clone(&self.context), Arc::clone(&self.entry));
+        let cancel = CancellationToken::new();
+        let begun = Instance::begin(&context, &entry, plan, inheritance, &cancel);
+        let instance = self.unless_called_off(&cancel, begun).await?;
+        self.progress("handing over its configuration").await;
+        let cancel = CancellationToken::new();
+        let preparing = async {
+            tokio::select! {
+                prepared = instance.prepare(&context) => prepared,
+                () = cancel.cancelled() => Err(StartFailure::cancelled()),
+            }
+        };
+        match self.unless_called_off(&cancel, preparing).await {
+            Ok(()) => Ok(instance),
+            Err(failure) => Err(self.discard(instance, failure).await),
+        }
+    }
+
+    /// Activates a prepared process.
+    pub async fn activated(&mut self, instance: &mut Instance) -> Result<(), StartFailure> {
+        let (context, entry) = (Arc::clone(&self.context), Arc::clone(&self.entry));
+        let cancel = CancellationToken::new();
+        let activating = async {
+            tokio::select! {
+                active = instance.activate(&context, &entry) => active,
+                () = cancel.cancelled() => Err(StartFailure::cancelled()),
+            }
+        };
+        self.unless_called_off(&cancel, activating).await
+    }
+
+    /// Kills a process that did not come up, and records its end.
+    pub async fn discard(&self, instance: Instance, failure: StartFailure) -> StartFailure {
+        instance.kill().await;
+        instance
+            .bury(&self.context, &self.entry, failure.exit.clone())
+            .await;
+        failure
+    }
+
+    /// The process serves from now on.
+    pub async fn serve(&mut self, instance: Instance) {
+        self.plan = Some(instance.plan.clone());
+        let connection = instance.connection.clone();
+        self.instance = Some(instance);
+        self.now = Now::Running;
+        self.trouble = None;
+        self.entry.serving.send_replace(Serving::By(connection));
+        self.show(ObservedState::Running, Health::Healthy, None, None)
+            .await;
+    }
+
+    /// The process did not come up.
+    pub async fn not_started(&mut self, failure: StartFailure) {
+        self.entry.serving.send_replace(Serving::Nobody);
+        if failure.cancelled {
+            self.now = Now::Stopped;
+            self.listeners.close();
+            self.show(ObservedState::Stopped, Health::Unknown, None, None)
+                .await;
+        } else if failure.permanent {
+            self.failed(failure).await;
+        } else {
+            self.crashed(failure, None).await;
+        }
+    }
+
+    /// Runs something that takes a while; calls it off when it is not wanted any more.
+    pub async fn unless_called_off<T>(
+        &mut self,
+        cancel: &CancellationToken,
+        work: impl Future<Output = T>,
+    ) -> T {
+        tokio::pin!(work);
+        let mut ending = self.context.ending.subscribe();
+        let entry = Arc::clone(&self.entry);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = entry.wake.notified() => {}
+                _ = ending.wait_for(Option::is_some), if !cancel.is_cancelled() => cancel.cancel(),
+            }
+            if !cancel.is_cancelled() && self.is_unwanted_now().await {
+                cancel.cancel();
+            }
+        }
+    }
+
+    /// Ends the process in good order.
+    pub async fn stop(&mut self) {
+        self.let_dependents_stop().await;
+        let Some(instance) = self.instance.take() else {
+            self.now = Now::Stopped;
+            return;
+        };
+        self.now = Now::Stopping;
+        self.progress("letting it finish what is open").await;
+        self.entry.serving.send_replace(Serving::Nobody);
+        self.instance = Some(instance);
+        self.show(ObservedState::Stopping, Health::Unknown, None, None)
+            .await;
+        let Some(instance) = self.instance.take() else {
+            return;
+        };
+        let exit = self
+            .end(instance, "shutdown", "the host stops this module")
+            .await;
+        self.remember_stop(&exit);
+        self.now = Now::Stopped;
+        self.trouble = None;
+        self.backoff.reset();
+        self.listeners.close();
+        self.show(ObservedState::Stopped, Health::Unknown, None, None)
+            .await;
+    }
+
+    /// Drains and parts.
+    pub async fn end(&self, mut instance: Instance, code: &str, words: &str) -> Exit {
+        instance.heartbeat = None;
+        instance.session.close_feed();
+        let by = *self.context.ending.borrow();
+        let mut drain = self.context.settings.drain_deadline;
+        if let Some(by) = by {
+            // Half of what is left is for the rest of the way.
+            drain = drain.min(by.saturating_duration_since(Instant::now()) / 2);
+        }
+        let drained = tokio::select! {
+            drained = instance.drain(drain) => drained,
+            () = self.context.hard.cancelled() => Ok(()),
+        };
+        if let Err(failure) = drained {
+            self.context.note(
+                &self.entry.name,
+                bllvm_ipc::log::Level::Warn,
+                format!("it did not drain: {}", failure.reason),
+            );
+        }
+        let exit = instance
+            .part(&self.context, &Goodbye::new(code, words), by)
+            .await;
+        instance
+            .bury(&self.context, &self.entry, Some(exit.clone()))
+            .await;
+        exit
+    }
+
+    /// While the host stops, those who need this module stop before it.
+    async fn let_dependents_stop(&mut self) {
+        let Some(by) = *self.context.ending.borrow() else {
+            return;
+        };
+        let Ok(all) = self.neighbours().await else {
+            return;
+        };
+        let waiting = async {
+            for name in dependencies::dependents(&self.entry.name, &all) {
+                while self.context.registry.find(&name).is_some_and(|entry| {
+                    !matches!(
+                        entry.observed.borrow().state,
+                        ObservedState::Stopped | ObservedState::Failed | ObservedState::BackingOff
+                    )
+                }) {
+                    tokio::time::sleep(LOOK_AT_DEPENDENTS).await;
+                }
+            }
+        };
+        // The last quarter of the time is this module's own.
+        let left = by.saturating_duration_since(Instant::now()) * 3 / 4;
+        tokio::select! {
+            _ = timeout(left, waiting) => {}
+            () = self.context.hard.cancelled() => {}
+        }
+    }
+}
