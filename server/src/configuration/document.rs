@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use toml_edit::{DocumentMut, InlineTable, Item, Table};
 
 use super::diff::{is_set_mark, join};
+use crate::store::Secret;
 
 /// A configuration that fits its schema, ready to be kept.
 #[derive(Clone, PartialEq)]
@@ -82,6 +83,71 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// A text that fits no schema yet, such as defaults that lack a required key: shown, never kept.
+    pub fn unjudged(schema: &ConfigSchema, text: &str) -> Self {
+        let value = parse_config(text.as_bytes()).map_or(Value::Null, |table| {
+            toml_to_json(&toml::Value::Table(table))
+        });
+        let public = schema.replace_secrets(&value, |_, _| set_mark());
+        Self {
+            text: text.to_owned(),
+            clear: public.clone(),
+            public,
+            secrets: BTreeMap::new(),
+        }
+    }
+}
+
+/// A kept configuration, read by the schema of the present version.
+#[derive(Clone, PartialEq)]
+pub struct Restored {
+    /// What the schema describes, secrets masked.
+    pub public: Value,
+    /// What the schema describes, for the module alone.
+    pub clear: Value,
+    /// Keys that the schema does not describe any more, with their values.
+    pub unrecognised: BTreeMap<String, Value>,
+    /// What does not fit the schema.
+    pub problems: Vec<ConfigProblem>,
+}
+
+impl std::fmt::Debug for Restored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Restored")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Restored {
+    /// Reads a kept text and puts its secrets back.
+    ///
+    /// # Errors
+    /// Where the text is not TOML.
+    pub fn read(
+        schema: &ConfigSchema,
+        text: &str,
+        secrets: &BTreeMap<String, Value>,
+    ) -> Result<Self, Vec<ConfigProblem>> {
+        let table =
+            parse_config(text.as_bytes()).map_err(|error| vec![whole(error.to_string())])?;
+        let (kept, unrecognised) =
+            schema.set_aside_unrecognised(&toml_to_json(&toml::Value::Table(table)));
+        let clear = schema.replace_secrets(&kept, |key, value| {
+            secrets.get(key).unwrap_or(value).clone()
+        });
+        let public = schema.replace_secrets(&clear, |_, _| set_mark());
+        let problems = schema.validate(&clear);
+        Ok(Self {
+            public,
+            clear,
+            unrecognised,
+            problems,
+        })
+    }
+}
+
 fn whole(message: String) -> ConfigProblem {
     let help =
         "mend the text and send it again; the configuration in force is untouched".to_owned();
@@ -100,6 +166,44 @@ fn set_mark() -> Value {
 /// The strong entity tag of a configuration text.
 pub fn etag(text: &str) -> String {
     Digest::of(text).to_hex()[..32].to_owned()
+}
+
+/// The strong entity tag of a configuration: another one where only a secret differs, too.
+pub fn etag_of(text: &str, secrets: &[Secret]) -> String {
+    if secrets.is_empty() {
+        return etag(text);
+    }
+    let mut all = text.to_owned();
+    for secret in secrets {
+        all.push('\0');
+        all.push_str(&Digest::of(&secret.ciphertext).to_hex());
+    }
+    etag(&all)
+}
+
+/// The line of a text, from 1, where a JSON pointer leads; of its nearest table where the key itself
+/// is missing.
+pub fn line_of(text: &str, pointer: &str) -> Option<usize> {
+    let document = toml_edit::Document::parse(text).ok()?;
+    let mut at: &dyn toml_edit::TableLike = document.as_table();
+    let mut offset = None;
+    for part in pointer.split('/').skip(1) {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        let Some((key, item)) = at.get_key_value(&part) else {
+            break;
+        };
+        offset = key
+            .span()
+            .or_else(|| item.span())
+            .map(|span| span.start)
+            .or(offset);
+        match item.as_table_like() {
+            Some(below) => at = below,
+            None => break,
+        }
+    }
+    let before = text.get(..offset?)?;
+    Some(before.matches('\n').count() + 1)
 }
 
 /// Replaces what was typed as a secret by its mark.
@@ -164,6 +268,29 @@ fn mark_value() -> InlineTable {
     let mut mark = InlineTable::new();
     mark.insert("secret", "set".into());
     mark
+}
+
+/// A value after a JSON merge patch (RFC 7396): objects merge, `null` removes, all else replaces.
+#[must_use]
+pub fn merge_patch(target: &Value, patch: &Value) -> Value {
+    let Value::Object(changes) = patch else {
+        return patch.clone();
+    };
+    let mut merged = match target {
+        // A secret's mark is a value of its own, not a section to merge into.
+        Value::Object(entries) if !is_set_mark(target) => entries.clone(),
+        _ => Map::new(),
+    };
+    for (key, change) in changes {
+        if change.is_null() {
+            merged.remove(key);
+        } else {
+            let before = merged.get(key).unwrap_or(&Value::Null);
+            let after = merge_patch(before, change);
+            merged.insert(key.clone(), after);
+        }
+    }
+    Value::Object(merged)
 }
 
 /// A text with the values of `wanted` and the comments of `text`. Keys that `wanted` does not
@@ -291,6 +418,25 @@ mod tests {
         assert_eq!(problems[0].key, "http.port");
         let problems = Draft::read(&schema(), b"titel = 1", &BTreeMap::new()).unwrap_err();
         assert!(problems[0].key.contains("titel"));
+    }
+
+    #[test]
+    fn a_problem_is_placed_on_its_line() {
+        let text = "a = 1\n\n[http]\n# port\nport = 70000\n";
+        assert_eq!(line_of(text, "/http/port"), Some(5));
+        assert_eq!(line_of(text, "/http/missing"), Some(3));
+        assert_eq!(line_of(text, "/nothing"), None);
+    }
+
+    #[test]
+    fn a_merge_patch_merges_as_the_rfc_says() {
+        let target = json!({ "a": "b", "c": { "d": "e", "f": "g" }, "s": { "secret": "set" } });
+        let patch =
+            json!({ "a": "z", "c": { "f": null }, "s": { "secret": "set" }, "n": { "m": null } });
+        assert_eq!(
+            merge_patch(&target, &patch),
+            json!({ "a": "z", "c": { "d": "e" }, "s": { "secret": "set" }, "n": {} })
+        );
     }
 
     #[test]

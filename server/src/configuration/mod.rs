@@ -8,8 +8,10 @@ mod diff;
 mod document;
 mod file;
 mod secrets;
+mod service;
 
 pub use diff::{DiffLine, diff};
-pub use document::{Draft, etag, with_values};
-pub use file::write_atomically;
+pub use document::{Draft, Restored, etag, etag_of, line_of, merge_patch, with_values};
+pub use file::{FileIdentity, write_atomically, write_identified};
 pub use secrets::{SealedSecret, SecretKey, SecretKeyError};
+pub use service::{ConfigurationError, Configurations, Kept, Secrets};

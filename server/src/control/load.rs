@@ -1,0 +1,307 @@
+//! `load`: the first one confirms a module as it was found, gives it its rights and writes its
+//! configuration; later ones ask for it to run.
+
+use std::process::Stdio;
+
+use bllvm_manifest::{Digest, MAX_SCHEMA_BYTES, ModuleName};
+use tokio::io::AsyncReadExt;
+use tokio::process::Command as Process;
+
+use super::config::FirstConfig;
+use super::handle::blocking;
+use super::life::Wish;
+use super::rights::{check_grant, requested};
+use super::{Control, ControlCode, ControlError, LoadRequest};
+use crate::clock;
+use crate::model::{
+    Actor, ConfigSource, DesiredState, Module, ObservedState, Operation, OperationKind, Source,
+};
+use crate::packages::{self, CargoScanner, prints_its_schema};
+use crate::store::commands::{AddRevision, Confirm, Want, actions};
+use crate::store::{Command, StoreError, Tx};
+
+/// How long a program may take to print its schema.
+const SCHEMA_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
+
+impl Control {
+    /// Asks for a module to run, also after the host's restart.
+    ///
+    /// # Errors
+    /// Where it is not known, disabled or broken; where its program is not the one that was named or
+    /// confirmed; where its configuration is not valid; or while another operation on it is open.
+    pub async fn load(
+        &self,
+        name: &ModuleName,
+        request: LoadRequest,
+        by: &Actor,
+    ) -> Result<Operation, ControlError> {
+        let verb = self.load_module(name, request, by);
+        self.audited(actions::LOAD_MODULE, name, by, verb).await
+    }
+
+    async fn load_module(
+        &self,
+        name: &ModuleName,
+        request: LoadRequest,
+        by: &Actor,
+    ) -> Result<Operation, ControlError> {
+        let module = self.loadable(name).await?;
+        self.check_dependencies(&module).await?;
+        if let Some(grant) = &request.grant {
+            check_grant(&module.manifest, grant)?;
+        }
+        if let Some(open) = self.store().open_operation(name).await? {
+            return Err(StoreError::Conflict {
+                operation: open.id,
+                kind: open.kind,
+            }
+            .into());
+        }
+        self.bring_from_cargo(&module, request.digest).await?;
+        let digest = self.agreed_digest(&module, request.digest).await?;
+        let observed = self.fleet().observed(name).map(|seen| seen.state);
+        let runs = module.desired == DesiredState::Running
+            && observed == Some(ObservedState::Running)
+            && module.confirmed == Some(digest);
+        let grant = match (request.grant, module.is_waiting()) {
+            (None, true) => Some(requested(&module.manifest)?),
+            (grant, _) => grant,
+        };
+        self.ask_for_schema(&module).await?;
+        let first = if module.revision.is_none() {
+            Some(self.first_config(&module).await?)
+        } else {
+            None
+        };
+        let load = Load {
+            confirm: Confirm {
+                name: name.clone(),
+                digest,
+                grant,
+                by: by.clone(),
+            },
+            revision: first
+                .as_ref()
+                .map(|first| first.revision(self.configurations(), &module, by)),
+            wish: Wish {
+                want: Want {
+                    name: name.clone(),
+                    desired: DesiredState::Running,
+                    kind: OperationKind::Load,
+                    by: by.clone(),
+                },
+                already: runs.then_some("running"),
+            },
+        };
+        let operation = self.store().commit(load).await?;
+        if let Some(FirstConfig { draft, source }) = first {
+            if source == ConfigSource::File {
+                self.adopt_file(&module, 1).await;
+            }
+            self.write_config(&module, 1, &draft.text).await;
+        }
+        if matches!(
+            observed,
+            Some(ObservedState::Failed | ObservedState::BackingOff)
+        ) {
+            self.fleet().reset_backoff(name);
+        }
+        self.fleet().wake(name);
+        Ok(operation)
+    }
+
+    /// A module that nothing but its digest keeps from being loaded.
+    pub(super) async fn loadable(&self, name: &ModuleName) -> Result<Module, ControlError> {
+        let module = self.module(name).await?;
+        if !module.enabled {
+            return Err(ControlError::conflict(
+                ControlCode::ModuleDisabled,
+                format!("`{name}` is disabled: enable it first"),
+            ));
+        }
+        match &module.problem {
+            Some(problem) => Err(ControlError::conflict(
+                ControlCode::ModuleBroken,
+                format!("`{name}` cannot be loaded as it was found: {problem}"),
+            )),
+            None => Ok(module),
+        }
+    }
+
+    /// The digest of the program as it is now, if it is what the operator named, or what was
+    /// confirmed, or the first one there is.
+    pub(super) async fn agreed_digest(
+        &self,
+        module: &Module,
+        named: Option<Digest>,
+    ) -> Result<Digest, ControlError> {
+        let (dir, manifest) = (module.dir.clone(), module.manifest.clone());
+        let found = blocking(move || packages::digest_of(&dir, &manifest))
+            .await?
+            .map_err(|problem| ControlError::conflict(ControlCode::ModuleBroken, problem))?;
+        let mismatch =
+            |detail: String| Err(ControlError::conflict(ControlCode::DigestMismatch, detail));
+        let name = &module.name;
+        match (named, module.confirmed) {
+            (Some(named), _) if named != found => mismatch(format!(
+                "the program of `{name}` is {found}, and {named} was named: look again, and name the \
+                 digest that you mean"
+            )),
+            (None, Some(confirmed)) if confirmed != found => mismatch(format!(
+                "the program of `{name}` is {found}, and {confirmed} was confirmed: name the digest \
+                 {found} to confirm the new one"
+            )),
+            (None, None) if module.digest.is_some_and(|shown| shown != found) => mismatch(format!(
+                "the program of `{name}` has just changed to {found}: look again, then load it"
+            )),
+            _ => Ok(found),
+        }
+    }
+
+    async fn check_dependencies(&self, module: &Module) -> Result<(), ControlError> {
+        for (name, wanted) in &module.manifest.dependencies {
+            let missing =
+                |detail: String| ControlError::conflict(ControlCode::DependencyMissing, detail);
+            let Some(found) = self.store().module(name).await? else {
+                return Err(missing(format!(
+                    "`{}` needs the module `{name}` ({wanted}), which is not installed: install it first",
+                    module.name
+                )));
+            };
+            if !wanted.matches(&found.manifest.version) {
+                return Err(missing(format!(
+                    "`{}` needs `{name}` {wanted}, and {} is installed: install a version that fits",
+                    module.name, found.manifest.version
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a program from cargo's bin folder to where modules are, at its first load.
+    async fn bring_from_cargo(
+        &self,
+        module: &Module,
+        named: Option<Digest>,
+    ) -> Result<(), ControlError> {
+        if module.source != Source::Cargo || module.dir.is_dir() {
+            return Ok(());
+        }
+        let (places, id) = (
+            self.places().clone(),
+            clock::new_id(&**self.store().clock()),
+        );
+        let (name, shown) = (module.name.clone(), named.or(module.digest));
+        blocking(move || {
+            let found = CargoScanner::default().scan(&places.cargo_bins);
+            let Some(candidate) = found.get(&name) else {
+                return Err(ControlError::conflict(
+                    ControlCode::ModuleBroken,
+                    format!("the program of `{name}` is gone from cargo's bin folder: install it again"),
+                ));
+            };
+            if let Some(shown) = shown
+                && shown != candidate.digest
+            {
+                return Err(ControlError::conflict(
+                    ControlCode::DigestMismatch,
+                    format!(
+                        "the program of `{name}` is {}, and {shown} was shown: look again, then load it",
+                        candidate.digest
+                    ),
+                ));
+            }
+            packages::materialise(&places, candidate, id)
+                .map_err(|error| ControlError::files(error.to_string()))
+        })
+        .await?
+    }
+
+    /// A program that carries its manifest prints its schema, too. It is asked only here: an
+    /// operator has just confirmed it.
+    async fn ask_for_schema(&self, module: &Module) -> Result<(), ControlError> {
+        let Some(config) = &module.manifest.config else {
+            return Ok(());
+        };
+        let target = module.dir.join(config.schema.as_str());
+        let (dir, manifest) = (module.dir.clone(), module.manifest.clone());
+        let path = target.clone();
+        let asks = blocking(move || !path.exists() && prints_its_schema(&dir, &manifest)).await?;
+        if !asks {
+            return Ok(());
+        }
+        let refused = |why: String| {
+            ControlError::conflict(
+                ControlCode::ModuleBroken,
+                format!(
+                    "`{}` did not print its schema when asked with --config-schema ({why}): put the file \
+                     {} there",
+                    module.name,
+                    target.display()
+                ),
+            )
+        };
+        let program = bllvm_manifest::layout::find_program(&module.dir, &module.manifest)
+            .map_err(|error| refused(error.to_string()))?;
+        let asked = Process::new(program)
+            .arg("--config-schema")
+            .env_clear()
+            .current_dir(&module.dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn();
+        let printed = async {
+            let mut process = asked?;
+            let mut output = Vec::new();
+            if let Some(stdout) = process.stdout.take() {
+                // One byte more than a schema may have, so that a larger one is seen to be.
+                let limit = MAX_SCHEMA_BYTES as u64 + 1;
+                stdout.take(limit).read_to_end(&mut output).await?;
+            }
+            Ok::<_, std::io::Error>((process.wait().await?, output))
+        };
+        let output = match tokio::time::timeout(SCHEMA_DEADLINE, printed).await {
+            Ok(Ok((status, output))) if status.success() => output,
+            Ok(Ok((status, _))) => return Err(refused(status.to_string())),
+            Ok(Err(error)) => return Err(refused(error.to_string())),
+            Err(_) => return Err(refused("it did not answer within 5 s".to_owned())),
+        };
+        bllvm_manifest::ConfigSchema::parse(&output).map_err(|error| refused(error.to_string()))?;
+        blocking(move || crate::configuration::write_atomically(&target, &output, 0o644))
+            .await?
+            .map_err(|error| {
+                ControlError::files(format!("the schema could not be written: {error}"))
+            })
+    }
+}
+
+/// A load, in one transaction.
+struct Load {
+    confirm: Confirm,
+    revision: Option<AddRevision>,
+    wish: Wish,
+}
+
+impl Command for Load {
+    type Output = Operation;
+
+    async fn apply(self, tx: &mut Tx<'_>) -> Result<Operation, StoreError> {
+        let name = &self.confirm.name;
+        // Looked at once more: it may have been disabled since.
+        if !tx.module(name).await?.enabled {
+            return Err(StoreError::Refused {
+                code: ControlCode::ModuleDisabled.as_str(),
+                detail: format!("`{name}` is disabled: enable it first"),
+            });
+        }
+        let module = self.confirm.apply(tx).await?;
+        if let Some(revision) = self.revision
+            && module.revision.is_none()
+        {
+            revision.apply(tx).await?;
+        }
+        self.wish.apply(tx).await
+    }
+}

@@ -1,0 +1,35 @@
+//! The operator's verbs: the one place that REST, JSON-RPC and the dashboard call.
+//!
+//! Each verb checks, records one commit (the change with its audit row, event and operation), wakes
+//! the supervisor and answers. A refusal is audited, too: every verb runs inside
+//! `Control::audited`, so that none can forget it. Long work (install, uninstall, mining) runs as
+//! a tracked task that moves its operation on.
+//!
+//! Nothing here speaks HTTP or starts a process; `discovery` and `hand_edits` are the two loops that
+//! turn what people do in the file system into the same verbs.
+
+mod calls;
+mod config;
+mod config_file;
+mod discovery;
+mod error;
+mod fleet;
+mod folders;
+mod hand_edits;
+mod handle;
+mod life;
+mod load;
+mod operations;
+mod requests;
+mod rights;
+mod tokens;
+
+pub use discovery::changed_program;
+pub use error::{ControlCode, ControlError};
+pub use fleet::Fleet;
+pub use handle::{Control, ControlParts, ControlSettings, ModuleEntry};
+pub use requests::{
+    ConfigChange, ConfigInput, ConfigView, FileProblem, InstallRequest, LoadRequest, LoginCode,
+    NewToken, SetConfig, Stray, TokenRequest, UninstallRequest,
+};
+pub use tokens::secret_hash;

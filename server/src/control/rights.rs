@@ -1,0 +1,102 @@
+//! Rights: what a manifest asks for, and what an operator gives.
+
+use std::collections::BTreeMap;
+
+use bllvm_ipc::Capability;
+use bllvm_manifest::{Manifest, ModuleName};
+
+use super::{Control, ControlCode, ControlError};
+use crate::model::{Actor, Grant};
+use crate::store::commands::{SetGrant, actions};
+
+impl Control {
+    /// Gives a module rights; all that are not named are taken from it. A running module's requests
+    /// are checked against them at once; changed listeners apply at its next start.
+    ///
+    /// # Errors
+    /// Where the module is not known, or its manifest does not ask for what is given.
+    pub async fn set_grant(
+        &self,
+        name: &ModuleName,
+        grant: Grant,
+        by: &Actor,
+    ) -> Result<Grant, ControlError> {
+        let verb = async {
+            let module = self.module(name).await?;
+            check_grant(&module.manifest, &grant)?;
+            let set = SetGrant {
+                name: name.clone(),
+                grant: grant.clone(),
+                by: by.clone(),
+            };
+            self.store().commit(set).await?;
+            self.fleet().wake(name);
+            Ok(grant)
+        };
+        self.audited(actions::SET_GRANT, name, by, verb).await
+    }
+}
+
+/// Everything that a manifest asks for: its capabilities, its listeners at their default addresses,
+/// its outgoing ports.
+///
+/// # Errors
+/// A capability that this node does not know.
+pub(super) fn requested(manifest: &Manifest) -> Result<Grant, ControlError> {
+    let capabilities = manifest
+        .capabilities
+        .iter()
+        .map(|name| {
+            name.parse::<Capability>().map_err(|error| {
+                ControlError::refused(
+                    ControlCode::InvalidRequest,
+                    format!(
+                        "`capabilities` of {}: {error}; update the node",
+                        manifest.name
+                    ),
+                )
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let listeners: BTreeMap<String, _> = manifest
+        .network
+        .listeners
+        .iter()
+        .map(|(name, address)| (name.to_string(), *address))
+        .collect();
+    Ok(Grant {
+        capabilities,
+        listeners,
+        outgoing: (&manifest.network.outgoing).into(),
+    })
+}
+
+/// A grant gives at most what the manifest asks for: the rest is a misspelling or a surprise.
+pub(super) fn check_grant(manifest: &Manifest, grant: &Grant) -> Result<(), ControlError> {
+    let asked = requested(manifest)?;
+    let invalid = |detail: String| ControlError::refused(ControlCode::InvalidRequest, detail);
+    if let Some(extra) = grant.capabilities.difference(&asked.capabilities).next() {
+        return Err(invalid(format!(
+            "`{extra}` is not asked for by {} {}: leave it out",
+            manifest.name, manifest.version
+        )));
+    }
+    let known: Vec<&str> = asked.listeners.keys().map(String::as_str).collect();
+    match grant
+        .listeners
+        .keys()
+        .find(|name| !known.contains(&name.as_str()))
+    {
+        Some(extra) => Err(invalid(format!(
+            "{} {} has no listener `{extra}`; it has {}",
+            manifest.name,
+            manifest.version,
+            if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            }
+        ))),
+        None => Ok(()),
+    }
+}
