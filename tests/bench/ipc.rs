@@ -40,9 +40,10 @@ pub fn measure() -> anyhow::Result<Vec<Row>> {
     let mut crowd = Vec::new();
     for _ in 0..ROUNDS {
         small_floor.push(raw_p50(&mut raw, 1024, CALLS)?);
-        small.push(runtime.block_on(ipc_p50(&connection, CALLS))?);
+        // As in host and module, the caller is a task of the runtime.
+        small.push(runtime.block_on(runtime.spawn(ipc_p50(connection.clone(), CALLS)))??);
         bulk_floor.push(raw_p50(&mut raw, 1 << 20, BLOCKS)?);
-        bulk.push(runtime.block_on(block_p50(&connection, BLOCKS))?);
+        bulk.push(runtime.block_on(runtime.spawn(block_p50(connection.clone(), BLOCKS)))??);
         crowd.push(runtime.block_on(crowded(&connection))?);
     }
     drop(raw);
@@ -101,7 +102,7 @@ fn raw_p50(stream: &mut UnixStream, answer: usize, calls: usize) -> anyhow::Resu
     Ok(median(&mut times))
 }
 
-async fn ipc_p50(connection: &Connection, calls: usize) -> anyhow::Result<f64> {
+async fn ipc_p50(connection: Connection, calls: usize) -> anyhow::Result<f64> {
     let mut times = Vec::with_capacity(calls);
     for _ in 0..calls {
         let start = Instant::now();
@@ -111,7 +112,7 @@ async fn ipc_p50(connection: &Connection, calls: usize) -> anyhow::Result<f64> {
     Ok(median(&mut times))
 }
 
-async fn block_p50(connection: &Connection, calls: usize) -> anyhow::Result<f64> {
+async fn block_p50(connection: Connection, calls: usize) -> anyhow::Result<f64> {
     let wanted = BlockByHash {
         hash: BlockHash([7; 32]),
     };
