@@ -6,12 +6,14 @@
 
 pub mod api;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod configuration;
 pub mod control;
 pub mod ipc;
 pub mod journal;
 pub mod lifecycle;
+pub mod listen;
 pub mod logs;
 pub mod model;
 pub mod node;

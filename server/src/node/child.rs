@@ -49,6 +49,15 @@ pub enum ChildError {
     Lost,
 }
 
+/// Serves the engine in `dir` until the host goes, on a runtime of its own.
+///
+/// # Errors
+/// [`ChildError`]; the host was told by a goodbye where it could be.
+pub fn run(dir: PathBuf) -> Result<(), ChildError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(ChildError::NoChannel)?.block_on(serve(dir))
+}
+
 /// Serves the engine in `dir` until the host goes.
 ///
 /// # Errors

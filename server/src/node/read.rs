@@ -15,7 +15,7 @@ use super::NodeError;
 
 /// One step of the best chain. Applying all steps in order leads from a cursor to the tip.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "step")]
+#[serde(rename_all = "snake_case")]
 pub enum ChainStep {
     /// A block joined.
     Connected {

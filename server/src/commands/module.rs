@@ -1,0 +1,417 @@
+//! `module`: the operator's verbs.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use bllvm_ipc::Capability;
+use bllvm_manifest::ModuleName;
+use clap::Subcommand;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::cli::{Options, usage};
+use super::client::Client;
+use super::module_config::Config;
+use super::wait::{self, Waiting};
+use super::{module_views as views, output, sse};
+
+/// The commands for modules.
+#[derive(Debug, Subcommand)]
+pub enum Module {
+    /// List modules: what is installed, wanted and running
+    List,
+    /// Show everything about one module
+    Info {
+        /// The module's name
+        name: ModuleName,
+    },
+    /// Take a module in from a folder with a module.toml, or from a program that carries one
+    Install {
+        /// The folder or the program
+        path: PathBuf,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Remove a module
+    Uninstall {
+        /// The module's name
+        name: ModuleName,
+        /// Its name once more
+        #[arg(long, value_name = "NAME")]
+        confirm: ModuleName,
+        /// Remove its data, too
+        #[arg(long)]
+        delete_data: bool,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Start a module; the first load confirms its program and grants what it asks for
+    Load {
+        /// The module's name
+        name: ModuleName,
+        /// Load only if its program has this digest
+        #[arg(long)]
+        digest: Option<String>,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Stop a module
+    Unload {
+        /// The module's name
+        name: ModuleName,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Take over a changed program or configuration, without a gap where the module can do that
+    Reload {
+        /// The module's name
+        name: ModuleName,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Start a module that waits after crashes, or failed, now
+    Retry {
+        /// The module's name
+        name: ModuleName,
+    },
+    /// Allow a module to be loaded
+    Enable {
+        /// The module's name
+        name: ModuleName,
+    },
+    /// Stop a module and keep it from being loaded
+    Disable {
+        /// The module's name
+        name: ModuleName,
+    },
+    /// Show and change a module's configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Show a module's output and log lines
+    Logs {
+        /// The module's name
+        name: ModuleName,
+        /// Go on with new lines until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
+        /// At most so many lines of the past
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Call a method that a module offers
+    Call {
+        /// The module's name
+        name: ModuleName,
+        /// The method; without it, the methods that there are
+        method: Option<String>,
+        /// Its parameters as JSON
+        #[arg(default_value = "{}")]
+        params: String,
+    },
+    /// List a module's processes and how they ended
+    Runs {
+        /// The module's name
+        name: ModuleName,
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Show what a module asks for and may do; change it
+    Grant {
+        /// The module's name
+        name: ModuleName,
+        /// Give a capability; may be repeated
+        #[arg(long, value_name = "CAPABILITY")]
+        add: Vec<Capability>,
+        /// Take a capability away; may be repeated
+        #[arg(long, value_name = "CAPABILITY")]
+        remove: Vec<Capability>,
+        /// Give everything that its manifest asks for
+        #[arg(long)]
+        requested: bool,
+    },
+}
+
+impl Module {
+    /// Runs the command.
+    pub async fn run(self, options: &Options) -> Result<()> {
+        let client = Client::connect(options)?;
+        let client = &client;
+        match self {
+            Self::List => {
+                let modules = client.get("/api/v1/modules").await?.body;
+                print(options, &modules, || views::list_table(&modules));
+            }
+            Self::Info { name } => {
+                let module = client.get(&of(&name)).await?.body;
+                print(options, &module, || views::info(&module));
+            }
+            Self::Install { path, waiting } => {
+                let path = std::path::absolute(&path)?;
+                let accepted = client
+                    .post("/api/v1/modules", json!({ "path": path }))
+                    .await?
+                    .body;
+                return wait::finish(
+                    client,
+                    options,
+                    accepted,
+                    waiting,
+                    "Installed; `module load` starts it.",
+                )
+                .await;
+            }
+            Self::Uninstall {
+                name,
+                confirm,
+                delete_data,
+                waiting,
+            } => {
+                let path = format!("{}?confirm={confirm}&delete_data={delete_data}", of(&name));
+                let accepted = client.delete(&path).await?.body;
+                return wait::finish(
+                    client,
+                    options,
+                    accepted,
+                    waiting,
+                    &format!("{name} is removed."),
+                )
+                .await;
+            }
+            Self::Load {
+                name,
+                digest,
+                waiting,
+            } => {
+                let body = digest.map_or(json!({}), |digest| json!({ "digest": digest }));
+                return verb(client, options, &name, "load", body, waiting, "runs").await;
+            }
+            Self::Unload { name, waiting } => {
+                return verb(
+                    client,
+                    options,
+                    &name,
+                    "unload",
+                    json!({}),
+                    waiting,
+                    "is stopped",
+                )
+                .await;
+            }
+            Self::Reload { name, waiting } => {
+                return verb(
+                    client,
+                    options,
+                    &name,
+                    "reload",
+                    json!({}),
+                    waiting,
+                    "is reloaded",
+                )
+                .await;
+            }
+            Self::Retry { name } => {
+                simple(client, options, &name, "retry", "is started again").await?;
+            }
+            Self::Enable { name } => {
+                simple(client, options, &name, "enable", "may be loaded").await?;
+            }
+            Self::Disable { name } => {
+                simple(
+                    client,
+                    options,
+                    &name,
+                    "disable",
+                    "is kept from being loaded",
+                )
+                .await?;
+            }
+            Self::Config(command) => command.run(client, options).await?,
+            Self::Logs {
+                name,
+                follow,
+                limit,
+            } => logs(client, options, &name, follow, limit).await?,
+            Self::Call {
+                name,
+                method,
+                params,
+            } => {
+                call(client, options, &name, method.as_deref(), &params).await?;
+            }
+            Self::Runs { name, limit } => {
+                let runs = client
+                    .get(&format!("{}/runs?limit={limit}", of(&name)))
+                    .await?
+                    .body;
+                print(options, &runs, || views::runs_table(&runs));
+            }
+            Self::Grant {
+                name,
+                add,
+                remove,
+                requested,
+            } => {
+                grant(client, options, &name, &add, &remove, requested).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A module's address.
+pub fn of(name: &ModuleName) -> String {
+    format!("/api/v1/modules/{name}")
+}
+
+fn print(options: &Options, answer: &Value, text: impl FnOnce() -> String) {
+    if options.json {
+        output::json(answer);
+    } else {
+        println!("{}", text());
+    }
+}
+
+async fn verb(
+    client: &Client,
+    options: &Options,
+    name: &ModuleName,
+    verb: &str,
+    body: Value,
+    waiting: Waiting,
+    done: &str,
+) -> Result<()> {
+    let accepted = client
+        .post(&format!("{}/{verb}", of(name)), body)
+        .await?
+        .body;
+    wait::finish(
+        client,
+        options,
+        accepted,
+        waiting,
+        &format!("{name} {done}."),
+    )
+    .await
+}
+
+async fn simple(
+    client: &Client,
+    options: &Options,
+    name: &ModuleName,
+    verb: &str,
+    done: &str,
+) -> Result<()> {
+    let answer = client
+        .post(&format!("{}/{verb}", of(name)), json!({}))
+        .await?
+        .body;
+    print(options, &answer, || format!("{name} {done}."));
+    Ok(())
+}
+
+async fn logs(
+    client: &Client,
+    options: &Options,
+    name: &ModuleName,
+    follow: bool,
+    limit: u32,
+) -> Result<()> {
+    let page = client
+        .get(&format!("{}/logs?limit={limit}", of(name)))
+        .await?
+        .body;
+    let lines = output::items(&page);
+    if !follow {
+        if options.json {
+            output::json(&page);
+        } else {
+            for line in lines {
+                println!("{}", views::log_line(line));
+            }
+        }
+        return Ok(());
+    }
+    let show = |line: &Value| {
+        if options.json {
+            println!("{line}");
+        } else {
+            println!("{}", views::log_line(line));
+        }
+    };
+    lines.iter().for_each(show);
+    let after = lines
+        .last()
+        .and_then(|line| line.get("seq"))
+        .and_then(Value::as_u64)
+        .unwrap_or(0);
+    let path = format!("{}/logs/stream?after={after}", of(name));
+    sse::follow(client, &path, |message| {
+        if let Ok(line) = serde_json::from_str::<Value>(&message.data) {
+            show(&line);
+        }
+    })
+    .await
+}
+
+async fn call(
+    client: &Client,
+    options: &Options,
+    name: &ModuleName,
+    method: Option<&str>,
+    params: &str,
+) -> Result<()> {
+    let Some(method) = method else {
+        let methods = client.get(&format!("{}/methods", of(name))).await?.body;
+        print(options, &methods, || {
+            let rows: Vec<_> = output::items(&methods)
+                .iter()
+                .map(|one| output::row(one, &["name", "description"]))
+                .collect();
+            output::table(&["METHOD", "WHAT IT DOES"], &rows)
+        });
+        return Ok(());
+    };
+    let params: Value = serde_json::from_str(params)
+        .map_err(|error| usage(format!("the parameters are not JSON: {error}")))?;
+    let body = json!({ "method": method, "params": params });
+    let answer = client.post(&format!("{}/call", of(name)), body).await?.body;
+    output::json(answer.get("result").unwrap_or(&answer));
+    Ok(())
+}
+
+async fn grant(
+    client: &Client,
+    options: &Options,
+    name: &ModuleName,
+    add: &[Capability],
+    remove: &[Capability],
+    requested: bool,
+) -> Result<()> {
+    let path = format!("{}/grants", of(name));
+    let mut view = client.get(&path).await?.body;
+    if requested || !add.is_empty() || !remove.is_empty() {
+        let mut granted = view[if requested { "requested" } else { "granted" }].clone();
+        let mut capabilities: Vec<String> = granted["capabilities"]
+            .as_array()
+            .map(|all| all.iter().map(output::short).collect())
+            .unwrap_or_default();
+        capabilities.extend(add.iter().map(ToString::to_string));
+        capabilities.retain(|one| !remove.iter().any(|gone| gone.as_str() == one));
+        capabilities.sort_unstable();
+        capabilities.dedup();
+        granted["capabilities"] = json!(capabilities);
+        client.send(Method::PUT, &path, Some(granted)).await?;
+        view = client.get(&path).await?.body;
+    }
+    print(options, &view, || {
+        output::facts(&[
+            ("asks for", output::field(&view, "requested.capabilities")),
+            ("may", output::field(&view, "granted.capabilities")),
+            ("may not", output::field(&view, "missing")),
+            ("listens on", output::field(&view, "granted.listeners")),
+            ("connects to", output::field(&view, "granted.outgoing")),
+        ])
+    });
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! `node`: the base node, as a running bllvm-node sees it.
+
+use anyhow::Result;
+use clap::Subcommand;
+use serde_json::json;
+
+use super::cli::Options;
+use super::client::Client;
+use super::output;
+use super::wait::{self, Waiting};
+
+/// The base node's commands.
+#[derive(Debug, Subcommand)]
+pub enum Node {
+    /// Show which base node there is, how it is, and its newest blocks
+    Info,
+    /// Mine blocks; on regtest only
+    Mine {
+        /// How many, 1 to 1000
+        #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        count: u32,
+        /// Whom the new coins go to [default: a script that anyone can spend]
+        #[arg(long)]
+        address: Option<String>,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+}
+
+impl Node {
+    /// Runs the command.
+    pub async fn run(self, options: &Options) -> Result<()> {
+        let client = Client::connect(options)?;
+        match self {
+            Self::Info => info(&client, options).await,
+            Self::Mine {
+                count,
+                address,
+                waiting,
+            } => {
+                let body = json!({ "count": count, "address": address });
+                let accepted = client.post("/api/v1/node/mine", body).await?.body;
+                let done = format!("{count} blocks mined.");
+                wait::finish(&client, options, accepted, waiting, &done).await
+            }
+        }
+    }
+}
+
+async fn info(client: &Client, options: &Options) -> Result<()> {
+    let node = client.get("/api/v1/node").await?.body;
+    let blocks = match node.get("tip") {
+        Some(tip) if !tip.is_null() => client.get("/api/v1/node/blocks?limit=5").await?.body,
+        _ => json!({ "items": [] }),
+    };
+    if options.json {
+        output::json(&json!({ "node": node, "blocks": blocks }));
+        return Ok(());
+    }
+    println!(
+        "{}",
+        output::facts(&[
+            ("backend", output::field(&node, "backend")),
+            ("state", output::field(&node, "state")),
+            ("reason", output::field(&node, "reason")),
+            ("chain", output::field(&node, "network.chain")),
+            ("software", output::field(&node, "network.version")),
+            ("height", output::field(&node, "tip.height")),
+            ("tip", output::field(&node, "tip.hash")),
+        ])
+    );
+    let rows: Vec<Vec<String>> = output::items(&blocks)
+        .iter()
+        .map(|block| output::row(block, &["height", "hash", "tx_count"]))
+        .collect();
+    if !rows.is_empty() {
+        println!(
+            "\n{}",
+            output::table(&["HEIGHT", "HASH", "TRANSACTIONS"], &rows)
+        );
+    }
+    Ok(())
+}

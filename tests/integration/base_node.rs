@@ -1,0 +1,326 @@
+//! The embedded base node as a child process: blocks, reorganisations, refusals, kills.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bllvm_ipc::types::BlockHash;
+use bllvm_kernel_node::bitcoin::hashes::Hash as _;
+use bllvm_kernel_node::testing::{BlockBuilder, extend};
+use bllvm_kernel_node::{Engine, Settings, anyone_can_spend, bitcoin};
+use bllvm_node::clock::SystemClock;
+use bllvm_node::model::kinds;
+use bllvm_node::node::{EmbeddedNode, EmbeddedSettings, NodeState, ReadNode, SubmitNode, announce};
+use bllvm_node::store::Store;
+use bllvm_tests::programs::program;
+use bllvm_tests::times;
+use bllvm_tests::wait::until;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A block factory: an engine of its own, whose blocks are then submitted to the node under test.
+struct Factory {
+    engine: Engine,
+    _dir: TempDir,
+}
+
+impl Factory {
+    fn with_blocks(count: u32) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, _) = Engine::open(Settings::regtest(dir.path()), Box::new(|_| {})).unwrap();
+        engine
+            .mine(
+                count,
+                &anyone_can_spend(),
+                &AtomicBool::new(false),
+                &mut |_| {},
+            )
+            .unwrap();
+        Self { engine, _dir: dir }
+    }
+
+    fn raw(&self, height: u32) -> bytes::Bytes {
+        let hash = self.engine.block_hash_at(height).unwrap().unwrap();
+        self.engine.block(&hash).unwrap().unwrap().into()
+    }
+
+    fn raw_of(&self, hash: &bitcoin::BlockHash) -> bytes::Bytes {
+        self.engine.block(hash).unwrap().unwrap().into()
+    }
+}
+
+struct Host {
+    node: EmbeddedNode,
+    store: Store,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+    _dir: TempDir,
+}
+
+impl Host {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), Arc::new(SystemClock))
+            .await
+            .unwrap();
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let settings = EmbeddedSettings::new(program("bllvm-node"), dir.path().join("node"));
+        let node = EmbeddedNode::start(settings, &tracker, stop.clone());
+        tracker.spawn(announce(
+            store.clone(),
+            Arc::new(node.clone()),
+            stop.clone(),
+        ));
+        let host = Self {
+            node,
+            store,
+            stop,
+            tracker,
+            _dir: dir,
+        };
+        host.ready().await;
+        host
+    }
+
+    async fn ready(&self) {
+        until("the base node is ready", async || {
+            (self.node.state() == NodeState::Ready).then_some(())
+        })
+        .await;
+    }
+
+    async fn chain_events(&self) -> Vec<(String, u64, String)> {
+        let events = self
+            .store
+            .events_after(0, &["chain.*".to_owned()], 100_000)
+            .await
+            .unwrap();
+        events
+            .into_iter()
+            .map(|event| {
+                let hash = event.data["hash"].as_str().unwrap_or_default().to_owned();
+                (event.kind, event.data["height"].as_u64().unwrap_or(0), hash)
+            })
+            .collect()
+    }
+
+    async fn announced(&self, hash: BlockHash) {
+        let hash = hash.to_string();
+        until("the block is announced", async || {
+            let events = self.chain_events().await;
+            events
+                .last()
+                .is_some_and(|(kind, _, last)| kind == kinds::BLOCK_CONNECTED && *last == hash)
+                .then_some(())
+        })
+        .await;
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}
+
+/// Replays events and gives the resulting chain, checking that each step fits the one before.
+fn replay(events: &[(String, u64, String)]) -> Vec<String> {
+    let mut chain: Vec<String> = Vec::new();
+    for (kind, height, hash) in events {
+        if kind == kinds::BLOCK_CONNECTED {
+            chain.push(hash.clone());
+            assert_eq!(chain.len() as u64, *height, "connected out of order");
+        } else if kind == kinds::BLOCK_DISCONNECTED {
+            assert_eq!(chain.len() as u64, *height, "disconnected out of order");
+            assert_eq!(
+                chain.pop().as_deref(),
+                Some(&hash[..]),
+                "another block was disconnected"
+            );
+        }
+    }
+    chain
+}
+
+fn hash_of(hash: bitcoin::BlockHash) -> BlockHash {
+    BlockHash(hash.to_byte_array())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reorganisations_of_1_3_and_6_blocks_are_announced_in_order() {
+    let factory = Factory::with_blocks(10);
+    let host = Host::start().await;
+    for height in 1..=10 {
+        assert!(
+            host.node
+                .submit_block(factory.raw(height))
+                .await
+                .unwrap()
+                .accepted
+        );
+    }
+    for depth in [1, 3, 6] {
+        let tip = factory.engine.tip().unwrap();
+        let fork = factory
+            .engine
+            .block_hash_at(tip.height - depth)
+            .unwrap()
+            .unwrap();
+        let branch = extend(&factory.engine, fork, depth + 1, depth).unwrap();
+        for hash in &branch {
+            assert!(
+                host.node
+                    .submit_block(factory.raw_of(hash))
+                    .await
+                    .unwrap()
+                    .accepted
+            );
+        }
+        host.announced(hash_of(*branch.last().unwrap())).await;
+        let events = host.chain_events().await;
+        let undone = events
+            .iter()
+            .filter(|(kind, ..)| kind == kinds::BLOCK_DISCONNECTED)
+            .count();
+        assert!(undone >= depth as usize);
+        let chain = replay(&events);
+        assert_eq!(
+            chain.last(),
+            branch.last().map(ToString::to_string).as_ref()
+        );
+    }
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_block_carries_cores_reason_and_is_never_announced() {
+    let factory = Factory::with_blocks(1);
+    let host = Host::start().await;
+    host.node.submit_block(factory.raw(1)).await.unwrap();
+    let tip = factory.engine.tip().unwrap().hash;
+    let bad = [
+        (BlockBuilder::on(tip).overpaid(), "bad-cb-amount"),
+        (
+            BlockBuilder::on(tip).with_wrong_merkle_root(),
+            "bad-txnmrklroot",
+        ),
+    ];
+    for (block, reason) in bad {
+        let raw = block.raw(&factory.engine).unwrap();
+        let verdict = host.node.submit_block(raw.into()).await.unwrap();
+        assert!(!verdict.accepted);
+        assert_eq!(verdict.reason.as_deref(), Some(reason));
+    }
+    host.announced(hash_of(tip)).await;
+    assert_eq!(replay(&host.chain_events().await).len(), 1);
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_base_node_comes_back_with_every_announced_block() {
+    let rounds = times(100);
+    let per_round = 20;
+    let factory = Factory::with_blocks(rounds * per_round);
+    let host = Host::start().await;
+    let mut height = 0;
+    for round in 0..rounds {
+        let pid = until("the base node has a process", async || host.node.pid()).await;
+        // Kill it at a moment that differs in each round, in the middle of its work.
+        let kill_after = round * 7 % per_round;
+        for step in 0..per_round {
+            let accepted = host.node.submit_block(factory.raw(height + 1)).await;
+            match accepted {
+                Ok(verdict) => {
+                    assert!(
+                        verdict.accepted || verdict.reason.as_deref() == Some("duplicate"),
+                        "{verdict:?}"
+                    );
+                    height += 1;
+                }
+                Err(_) => break,
+            }
+            if step == kill_after {
+                let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+                rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+            }
+        }
+        until("another process took over", async || {
+            host.node.pid().filter(|now| *now != pid)
+        })
+        .await;
+        host.ready().await;
+        let tip = host.node.tip().await.unwrap();
+        let events = host.chain_events().await;
+        let announced = replay(&events).len();
+        assert!(
+            tip.height as usize >= announced,
+            "tip {} behind {announced} announced blocks",
+            tip.height
+        );
+        assert!(
+            tip.height >= height,
+            "tip {} behind {height} acknowledged blocks",
+            tip.height
+        );
+        height = tip.height;
+    }
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_was_down_learns_of_the_reorganisation_it_missed() {
+    let factory = Factory::with_blocks(5);
+    let dir = tempfile::tempdir().unwrap();
+    let settings = EmbeddedSettings::new(program("bllvm-node"), dir.path().join("node"));
+    let store = Store::open(dir.path(), Arc::new(SystemClock))
+        .await
+        .unwrap();
+
+    let start = |announcing: bool| {
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let node = EmbeddedNode::start(settings.clone(), &tracker, stop.clone());
+        if announcing {
+            tracker.spawn(announce(
+                store.clone(),
+                Arc::new(node.clone()),
+                stop.clone(),
+            ));
+        }
+        Host {
+            node,
+            store: store.clone(),
+            stop,
+            tracker,
+            _dir: tempfile::tempdir().unwrap(),
+        }
+    };
+
+    let host = start(true);
+    host.ready().await;
+    for height in 1..=5 {
+        host.node.submit_block(factory.raw(height)).await.unwrap();
+    }
+    host.announced(hash_of(factory.engine.tip().unwrap().hash))
+        .await;
+    host.stop().await;
+
+    // The chain is reorganised while nobody announces.
+    let silent = start(false);
+    silent.ready().await;
+    let fork = factory.engine.block_hash_at(2).unwrap().unwrap();
+    let branch = extend(&factory.engine, fork, 4, 7).unwrap();
+    for hash in &branch {
+        silent
+            .node
+            .submit_block(factory.raw_of(hash))
+            .await
+            .unwrap();
+    }
+    silent.stop().await;
+
+    let host = start(true);
+    host.announced(hash_of(*branch.last().unwrap())).await;
+    let chain = replay(&host.chain_events().await);
+    assert_eq!(chain.len(), 6);
+    host.stop().await;
+}
