@@ -19,10 +19,13 @@ use tracing::Instrument as _;
 use super::auth::origin::{self, Hosts};
 use super::error::{self, ApiError, Code, Problem};
 use super::metrics::HttpMetrics;
+use super::state::Api;
 use crate::clock::{SharedClock, new_id};
 
 /// The largest JSON body.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
+/// The largest form: the largest configuration, written as a form field.
+pub const MAX_FORM_BYTES: usize = 2 * 1024 * 1024;
 /// The longest that any answer may take to begin: longer than the longest `?wait=` and module call.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(75);
 
@@ -33,30 +36,36 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestId(pub Arc<str>);
 
 /// What the layer needs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Edge {
-    /// Gives ids their time.
-    pub clock: SharedClockDebug,
-    /// The names under which this node answers.
-    pub hosts: Arc<Hosts>,
-    /// Where requests are measured.
-    pub metrics: HttpMetrics,
+    clock: SharedClock,
+    hosts: Arc<Hosts>,
+    metrics: HttpMetrics,
 }
 
-/// A shared clock that can be printed.
-#[derive(Clone)]
-pub struct SharedClockDebug(pub SharedClock);
-
-impl std::fmt::Debug for SharedClockDebug {
+impl std::fmt::Debug for Edge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("clock")
+        f.debug_struct("Edge")
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Edge {
+    /// The layer's part of the API's state.
+    pub fn new(api: &Api) -> Self {
+        Self {
+            clock: api.clock.clone(),
+            hosts: api.hosts.clone(),
+            metrics: api.inner().metrics.clone(),
+        }
     }
 }
 
 /// The layer.
 pub async fn edge(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let id = RequestId(new_id(&*edge.clock.0).to_string().into());
+    let id = RequestId(new_id(&*edge.clock).to_string().into());
     request.extensions_mut().insert(id.clone());
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>().cloned();

@@ -12,10 +12,15 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bllvm_manifest::ConfigProblem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::control::ControlError;
 use crate::model::{Id, Scope};
+use crate::node::NodeError;
+use crate::store::StoreError;
+use crate::supervisor::CallFailure;
 
 macro_rules! codes {
     ($( $variant:ident = $word:literal, $status:ident, $title:literal; )+) => {
@@ -83,6 +88,8 @@ codes! {
     ModuleExists = "module_exists", CONFLICT, "A module of this name is already installed.";
     ModuleDisabled = "module_disabled", CONFLICT, "The module is disabled.";
     ModuleBroken = "module_broken", CONFLICT, "The module cannot be loaded as it was found.";
+    ModuleWaiting = "module_waiting", CONFLICT, "The module waits for its first load.";
+    DependencyMissing = "dependency_missing", CONFLICT, "A module that it needs is not installed.";
     ModuleNotRunning = "module_not_running", CONFLICT, "The module does not run.";
     DigestMismatch = "digest_mismatch", CONFLICT, "The binary is not the one that was named.";
     ConfirmationMismatch = "confirmation_mismatch", CONFLICT, "The confirmation does not name the module.";
@@ -93,6 +100,7 @@ codes! {
     HostRefused = "host_refused", MISDIRECTED_REQUEST, "This node does not answer under this host name.";
     InvalidBody = "invalid_body", UNPROCESSABLE_ENTITY, "The body does not have the right shape.";
     InvalidConfig = "invalid_config", UNPROCESSABLE_ENTITY, "The configuration is not valid.";
+    InvalidManifest = "invalid_manifest", UNPROCESSABLE_ENTITY, "The module's manifest is not valid.";
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "What was asked is not valid.";
     ModuleRefused = "module_refused", UNPROCESSABLE_ENTITY, "The module refused the call.";
     IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "This key was used for another request.";
@@ -152,6 +160,9 @@ pub struct Problem {
     /// When asking again makes sense, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// Whether the audit trail has the refusal already.
+    #[serde(skip)]
+    pub audited: bool,
 }
 
 /// What a handler answers instead of a result.
@@ -176,6 +187,7 @@ impl ApiError {
             operation: None,
             etag: None,
             retry_after_ms: None,
+            audited: false,
         }))
     }
 
@@ -193,6 +205,26 @@ impl ApiError {
             Code::Internal,
             "the node's log has the cause under this request's id",
         )
+    }
+
+    /// A refusal whose code another part chose; an unknown word is a plain conflict.
+    pub fn from_word(code: &str, detail: impl Into<String>) -> Self {
+        let code = match code {
+            "operation_ended" => Code::OperationFinal,
+            word => Code::from_word(word).unwrap_or(Code::Conflict),
+        };
+        Self::new(code, detail)
+    }
+
+    /// The same refusal, in the more exact words of a noun where it means "not found".
+    #[must_use]
+    pub fn or_not_found(self, code: Code) -> Self {
+        if self.0.code != Code::NotFound {
+            return self;
+        }
+        let mut problem = Self::new(code, self.0.detail);
+        problem.0.audited = self.0.audited;
+        problem
     }
 
     /// Credentials without the scope that the operation needs.
@@ -233,6 +265,11 @@ impl ApiError {
         self
     }
 
+    /// Says that the audit trail has the refusal already.
+    pub fn mark_audited(&mut self) {
+        self.0.audited = true;
+    }
+
     /// Its code.
     pub fn code(&self) -> Code {
         self.0.code
@@ -246,6 +283,105 @@ impl ApiError {
     /// The document.
     pub fn into_problem(self) -> Problem {
         *self.0
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let detail = error.to_string();
+        match error {
+            StoreError::NotFound { .. } => Self::new(Code::NotFound, detail),
+            StoreError::Conflict { operation, .. } => {
+                Self::new(Code::OperationOpen, detail).with_operation(Some(operation))
+            }
+            StoreError::EtagMismatch { current } => {
+                Self::new(Code::PreconditionFailed, detail).with_etag(current)
+            }
+            StoreError::DiskFull | StoreError::DiskLow { .. } => {
+                Self::new(Code::DiskFull, detail).retry_after_ms(60_000)
+            }
+            StoreError::Refused { code, .. } => Self::from_word(code, detail),
+            StoreError::BadCursor { .. } => {
+                Self::new(Code::InvalidParameter, format!("`cursor`: {detail}"))
+            }
+            StoreError::Closed => Self::new(Code::ShuttingDown, detail).retry_after_ms(5000),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<ControlError> for ApiError {
+    /// The verb was refused, and the audit trail has it already.
+    fn from(error: ControlError) -> Self {
+        let detail = error.to_string();
+        let mut refused = match error {
+            ControlError::NotFound { .. } => Self::new(Code::NotFound, detail),
+            ControlError::Conflict {
+                code, operation, ..
+            } => Self::from_word(code.as_str(), detail).with_operation(operation),
+            ControlError::Refused { code, .. } => Self::from_word(code.as_str(), detail),
+            ControlError::Invalid { problems } => {
+                let errors = problems.iter().map(FieldProblem::from).collect();
+                Self::new(Code::InvalidConfig, detail).with_errors(errors)
+            }
+            ControlError::PreconditionRequired => Self::new(Code::PreconditionRequired, detail),
+            ControlError::PreconditionFailed { current } => {
+                Self::new(Code::PreconditionFailed, detail).with_etag(current)
+            }
+            ControlError::Unavailable { retry_ms, .. } => {
+                Self::new(Code::Unavailable, detail).retry_after_ms(retry_ms)
+            }
+            ControlError::Call(failure) => failure.into(),
+            ControlError::Files { .. } => Self::new(Code::InvalidRequest, detail),
+            ControlError::Store(store) => store.into(),
+        };
+        refused.mark_audited();
+        refused
+    }
+}
+
+impl From<CallFailure> for ApiError {
+    fn from(failure: CallFailure) -> Self {
+        let detail = failure.to_string();
+        match failure {
+            CallFailure::NoModule(_) => Self::new(Code::ModuleNotFound, detail),
+            CallFailure::NotRunning { .. } => Self::new(Code::ModuleNotRunning, detail),
+            CallFailure::NoMethod { .. } => Self::new(Code::MethodNotFound, detail),
+            CallFailure::Invalid(_) => Self::new(Code::InvalidRequest, detail),
+            CallFailure::Gone => Self::new(Code::ModuleGone, detail),
+            CallFailure::Deadline(_) => Self::new(Code::DeadlineExceeded, detail),
+            CallFailure::Refused(reply) => {
+                let refused = Self::new(Code::ModuleRefused, reply.to_string());
+                match reply.retry_after_ms {
+                    Some(ms) => refused.retry_after_ms(ms),
+                    None => refused,
+                }
+            }
+        }
+    }
+}
+
+impl From<&ConfigProblem> for FieldProblem {
+    fn from(problem: &ConfigProblem) -> Self {
+        Self {
+            pointer: problem.pointer.clone(),
+            detail: problem.to_string(),
+        }
+    }
+}
+
+impl From<NodeError> for ApiError {
+    fn from(error: NodeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            NodeError::Unsupported(_) => Self::new(Code::Unsupported, detail),
+            NodeError::NotFound(_) => Self::new(Code::BlockNotFound, detail),
+            NodeError::Unavailable { retry_ms, .. } => {
+                Self::new(Code::NodeUnavailable, detail).retry_after_ms(retry_ms)
+            }
+            NodeError::Invalid { .. } => Self::new(Code::InvalidRequest, detail),
+            NodeError::Internal(_) => Self::internal(error),
+        }
     }
 }
 

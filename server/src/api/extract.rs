@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use axum::Json as AxumJson;
+use axum::body::Bytes;
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{
@@ -118,16 +119,43 @@ fn json_error(rejection: &JsonRejection) -> ApiError {
             "send the body with `Content-Type: application/json`",
         ),
         JsonRejection::BytesRejection(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            ApiError::new(
-                Code::PayloadTooLarge,
-                format!(
-                    "the body is larger than {} KiB",
-                    super::edge::MAX_BODY_BYTES / 1024
-                ),
-            )
+            too_large()
         }
         other => ApiError::new(Code::BadRequest, other.body_text()),
     }
+}
+
+/// A raw body, within the limit.
+#[derive(Clone, Debug)]
+pub struct Body(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> ApiResult<Self> {
+        match Bytes::from_request(request, state).await {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+            Err(error) => Err(ApiError::new(Code::BadRequest, error.body_text())),
+        }
+    }
+}
+
+/// Bytes as JSON.
+///
+/// # Errors
+/// `invalid_json`, with the place.
+pub fn parse_json(bytes: &Bytes) -> ApiResult<serde_json::Value> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::new(Code::InvalidJson, format!("the body is not JSON: {error}")))
+}
+
+fn too_large() -> ApiError {
+    let limit = super::edge::MAX_BODY_BYTES / 1024;
+    ApiError::new(
+        Code::PayloadTooLarge,
+        format!("the body is larger than {limit} KiB"),
+    )
 }
 
 fn cause(error: &dyn std::error::Error) -> Option<String> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{ApiError, ApiResult, Code};
+use crate::store::{Page, PageRequest};
 
 /// Items of a page when the caller does not say.
 pub const DEFAULT_LIMIT: u32 = 100;
@@ -22,13 +23,22 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
-    /// The number of items, checked.
-    pub fn limit(&self) -> ApiResult<u32> {
-        checked_limit(self.limit)
+    /// The page that the store is asked for, checked.
+    ///
+    /// # Errors
+    /// `invalid_parameter` for a limit out of range.
+    pub fn request(&self) -> ApiResult<PageRequest> {
+        Ok(PageRequest {
+            after: self.cursor.clone(),
+            limit: Some(checked_limit(self.limit)?),
+        })
     }
 }
 
 /// The number of items that a caller asked for, checked.
+///
+/// # Errors
+/// `invalid_parameter` for a limit out of range.
 pub fn checked_limit(limit: Option<u32>) -> ApiResult<u32> {
     match limit {
         None => Ok(DEFAULT_LIMIT),
@@ -47,6 +57,15 @@ pub struct PageView<T> {
     pub items: Vec<T>,
     /// The next page's cursor; none at the end.
     pub next: Option<String>,
+}
+
+impl<T> From<Page<T>> for PageView<T> {
+    fn from(page: Page<T>) -> Self {
+        Self {
+            items: page.items,
+            next: page.next,
+        }
+    }
 }
 
 impl<T> PageView<T> {

@@ -1,0 +1,42 @@
+//! Modules: what is installed, wanted and running.
+
+pub mod call;
+pub mod config;
+pub mod enable;
+pub mod events;
+pub mod get;
+pub mod grants;
+pub mod install;
+pub mod list;
+pub mod load;
+pub mod logs;
+pub mod methods;
+pub mod reload;
+pub mod retry;
+pub mod runs;
+pub mod stats;
+pub mod uninstall;
+pub mod unload;
+pub mod view;
+
+use bllvm_manifest::ModuleName;
+
+use crate::api::error::{ApiError, ApiResult, Code};
+use crate::api::state::Api;
+use crate::model::Module;
+
+/// A module, or `module_not_found` with the names that there are.
+pub(in crate::api) async fn find(api: &Api, name: &ModuleName) -> ApiResult<Module> {
+    if let Some(module) = api.inner().board.module(name).await? {
+        return Ok(module);
+    }
+    Err(not_found(name))
+}
+
+/// There is no module of this name.
+pub(super) fn not_found(name: &ModuleName) -> ApiError {
+    ApiError::new(
+        Code::ModuleNotFound,
+        format!("there is no module `{name}`; `GET /api/v1/modules` lists those that were found"),
+    )
+}
