@@ -81,6 +81,7 @@ pub(super) struct Delivery<O> {
     save_at: Instant,
     full_since: Option<Instant>,
     lagging: bool,
+    lagging_after: Duration,
 }
 
 impl<O: Outlet> Delivery<O> {
@@ -106,7 +107,15 @@ impl<O: Outlet> Delivery<O> {
             save_at: Instant::now(),
             full_since: None,
             lagging: false,
+            lagging_after: LAGGING_AFTER,
         }
+    }
+
+    /// Calls a module lagging earlier, for tests.
+    #[cfg(test)]
+    pub(super) fn lagging_after(mut self, after: Duration) -> Self {
+        self.lagging_after = after;
+        self
     }
 
     /// Runs until nobody receives any more, then saves the cursor.
@@ -156,7 +165,7 @@ impl<O: Outlet> Delivery<O> {
             let lagging_at = self
                 .full_since
                 .filter(|_| !self.lagging)
-                .map(|at| at + LAGGING_AFTER);
+                .map(|at| at + self.lagging_after);
             tokio::select! {
                 ack = acks.recv(), if acks_open => match ack {
                     Some(ack) => {
@@ -277,7 +286,7 @@ impl<O: Outlet> Delivery<O> {
             return;
         }
         let since = *self.full_since.get_or_insert_with(Instant::now);
-        if self.lagging || since.elapsed() < LAGGING_AFTER {
+        if self.lagging || since.elapsed() < self.lagging_after {
             return;
         }
         self.lagging = true;

@@ -16,6 +16,8 @@ mod latest;
 mod live;
 mod lossy;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 pub use handle::Journal;
 pub use live::{FeedItem, LiveFeed};

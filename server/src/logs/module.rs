@@ -110,22 +110,14 @@ impl ModuleLog {
     ) -> Vec<LogLine> {
         let wanted = |line: &&Arc<LogLine>| level.is_none_or(|level| line.level >= level);
         let lines = self.ring.iter();
-        let mut found: Vec<LogLine> = match after {
-            Some(after) => lines
-                .filter(|line| line.seq > after)
-                .filter(wanted)
-                .take(limit)
-                .map(|line| LogLine::clone(line))
-                .collect(),
-            None => {
-                let newest = lines.rev().filter(wanted).take(limit);
-                newest.map(|line| LogLine::clone(line)).collect()
-            }
-        };
-        if after.is_none() {
-            found.reverse();
+        let lines = lines.filter(|line| after.is_none_or(|after| line.seq > after));
+        let lines = lines.filter(wanted).map(|line| LogLine::clone(line));
+        if after.is_some() {
+            return lines.take(limit).collect();
         }
-        found
+        let mut newest: Vec<_> = lines.rev().take(limit).collect();
+        newest.reverse();
+        newest
     }
 
     pub(super) fn follow(&self) -> broadcast::Receiver<Arc<LogLine>> {

@@ -8,12 +8,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 use super::feed::Feed;
-use super::lock::DataDirLock;
 use super::open::{self, Options};
 use super::writer::{Command, Message, Posted};
 use crate::clock::SharedClock;
 
-/// The store. Cheap to clone; the data directory stays locked until the last clone is gone.
+/// The store. Cheap to clone; the data directory stays locked until it is
+/// closed or the last clone is gone.
 #[derive(Clone)]
 pub struct Store(pub(super) Arc<Inner>);
 
@@ -23,7 +23,6 @@ pub(super) struct Inner {
     pub(super) clock: SharedClock,
     pub(super) feed: Arc<Feed>,
     pub(super) path: PathBuf,
-    pub(super) _lock: Arc<DataDirLock>,
 }
 
 impl std::fmt::Debug for Store {

@@ -24,6 +24,10 @@ mod row;
 mod runs;
 mod sessions;
 mod storage;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod tx;
 mod writer;

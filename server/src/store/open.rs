@@ -59,7 +59,7 @@ pub(super) async fn open(
     clock: SharedClock,
     options: Options,
 ) -> Result<Store, StoreError> {
-    let lock = Arc::new(DataDirLock::take(data_dir)?);
+    let lock = DataDirLock::take(data_dir)?;
     let path = data_dir.join(FILE);
     let connect = SqliteConnectOptions::new()
         .filename(&path)
@@ -102,7 +102,7 @@ pub(super) async fn open(
         pending: Pending::after(last, upto),
         data_dir: data_dir.to_owned(),
         disk_floor: options.disk_floor,
-        lock: lock.clone(),
+        lock,
     };
     // Not one of the tracker's tasks: it must outlive all that may still write.
     tokio::spawn(writer.run(messages));
@@ -112,7 +112,6 @@ pub(super) async fn open(
         clock,
         feed,
         path,
-        _lock: lock,
     })))
 }
 

@@ -114,7 +114,7 @@ pub(super) struct Writer {
     pub(super) pending: Pending,
     pub(super) data_dir: PathBuf,
     pub(super) disk_floor: u64,
-    pub(super) lock: Arc<DataDirLock>,
+    pub(super) lock: DataDirLock,
 }
 
 impl Writer {

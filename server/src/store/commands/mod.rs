@@ -15,6 +15,8 @@ mod revisions;
 mod runs;
 mod sessions;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod wishes;
 
