@@ -5,6 +5,7 @@
 //! `dashboard`). It never does a module's work, and a module never does the node's.
 
 pub mod api;
+pub mod app;
 pub mod clock;
 pub mod commands;
 pub mod config;

@@ -6,7 +6,9 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use super::exit::CommandError;
-use super::{base_node, config, doctor, events, login, module, node, operation, status, token};
+use super::{
+    base_node, config, doctor, events, login, module, node, openapi, operation, run, status, token,
+};
 use crate::config::{Config, ConfigError, Overrides, Surroundings};
 
 const EXIT_CODES: &str = "\
@@ -96,6 +98,8 @@ impl Assignments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the node: base node, modules, API and dashboard, until it is interrupted
+    Run(run::Run),
     /// Show what runs: the node, its base node, modules, operations under way
     Status,
     /// Print a login address for the dashboard; it works once and for 10 minutes
@@ -116,6 +120,8 @@ pub enum Command {
     Token(token::Token),
     /// Check the data directory, the database, ports, programs and disk space
     Doctor,
+    /// Print the OpenAPI description of the REST API
+    Openapi,
     /// Check the configuration, or print a documented sample
     #[command(subcommand)]
     Config(config::Config),
@@ -132,6 +138,7 @@ impl Cli {
     pub async fn run(self) -> Result<()> {
         let options = &self.options;
         match self.command {
+            Command::Run(command) => command.run(options).await,
             Command::Status => status::run(options).await,
             Command::Login => login::run(options).await,
             Command::Module(command) => command.run(options).await,
@@ -140,6 +147,7 @@ impl Cli {
             Command::Events(command) => command.run(options).await,
             Command::Token(command) => command.run(options).await,
             Command::Doctor => doctor::run(options).await,
+            Command::Openapi => openapi::run(),
             Command::Config(command) => command.run(options),
             Command::BaseNode(command) => command.run().await,
         }

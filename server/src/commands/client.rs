@@ -15,9 +15,8 @@ use serde_json::Value;
 
 use super::cli::{Options, usage};
 use super::exit::CommandError;
+use crate::app::ADDRESS_FILE;
 
-/// In the data directory of a running node: where it listens.
-pub const ADDRESS_FILE: &str = "http-address";
 /// How long an ordinary answer may take.
 const DEADLINE: Duration = Duration::from_mins(1);
 

@@ -33,15 +33,14 @@ impl Events {
         if let Some(types) = &self.types {
             query.push(format!("types={}", encoded(types)));
         }
-        if let Some(after) = self.after {
-            query.push(format!("after={after}"));
-        }
         if !self.follow {
-            query.push(format!("limit={}", self.limit));
-            let page = client
-                .get(&format!("/api/v1/events?{}", query.join("&")))
-                .await?
-                .body;
+            let after = match self.after {
+                Some(after) => after,
+                None => newest(&client).await?.saturating_sub(u64::from(self.limit)),
+            };
+            query.push(format!("cursor={after}&limit={}", self.limit));
+            let path = format!("/api/v1/events?{}", query.join("&"));
+            let page = client.get(&path).await?.body;
             if options.json {
                 output::json(&page);
             } else {
@@ -50,6 +49,9 @@ impl Events {
                 }
             }
             return Ok(());
+        }
+        if let Some(after) = self.after {
+            query.push(format!("after={after}"));
         }
         let path = format!("/api/v1/events/stream?{}", query.join("&"));
         sse::follow(&client, &path, |message| {
@@ -60,6 +62,12 @@ impl Events {
         })
         .await
     }
+}
+
+/// The newest event's number.
+async fn newest(client: &Client) -> Result<u64> {
+    let host = client.get("/api/v1/host").await?.body;
+    Ok(host.get("last_event").and_then(Value::as_u64).unwrap_or(0))
 }
 
 fn line_of(event: &Value) -> String {

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::cli::{Options, usage};
-use super::client::Client;
+use super::client::{Client, encoded};
 use super::module_config::Config;
 use super::wait::{self, Waiting};
 use super::{module_views as views, output, sse};
@@ -317,40 +317,28 @@ async fn logs(
     follow: bool,
     limit: u32,
 ) -> Result<()> {
-    let page = client
-        .get(&format!("{}/logs?limit={limit}", of(name)))
-        .await?
-        .body;
-    let lines = output::items(&page);
+    let path = format!("{}/logs?limit={limit}", of(name));
     if !follow {
+        let page = client.get(&path).await?.body;
         if options.json {
             output::json(&page);
         } else {
-            for line in lines {
+            for line in output::items(&page) {
                 println!("{}", views::log_line(line));
             }
         }
         return Ok(());
     }
-    let show = |line: &Value| {
-        if options.json {
-            println!("{line}");
-        } else {
-            println!("{}", views::log_line(line));
-        }
-    };
-    lines.iter().for_each(show);
-    let after = lines
-        .last()
-        .and_then(|line| line.get("seq"))
-        .and_then(Value::as_u64)
-        .unwrap_or(0);
-    let path = format!("{}/logs/stream?after={after}", of(name));
-    sse::follow(client, &path, |message| {
-        if let Ok(line) = serde_json::from_str::<Value>(&message.data) {
-            show(&line);
-        }
-    })
+    sse::follow(
+        client,
+        &format!("{path}&follow=true"),
+        |message| match serde_json::from_str::<Value>(&message.data) {
+            Ok(line) if !options.json && message.event.is_empty() => {
+                println!("{}", views::log_line(&line));
+            }
+            _ => println!("{}", message.data),
+        },
+    )
     .await
 }
 
@@ -374,8 +362,8 @@ async fn call(
     };
     let params: Value = serde_json::from_str(params)
         .map_err(|error| usage(format!("the parameters are not JSON: {error}")))?;
-    let body = json!({ "method": method, "params": params });
-    let answer = client.post(&format!("{}/call", of(name)), body).await?.body;
+    let path = format!("{}/methods/{}", of(name), encoded(method));
+    let answer = client.post(&path, params).await?.body;
     output::json(answer.get("result").unwrap_or(&answer));
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `module config`: a module's configuration, one revision after the other.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -48,7 +48,7 @@ pub enum Config {
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Check a TOML file against the module's schema, and say what would change
+    /// Check a TOML file against the schema and, where it runs, by the module itself
     Validate {
         /// The module's name
         name: ModuleName,
@@ -119,16 +119,15 @@ impl Config {
             }
             Self::Validate { name, file } => {
                 let path = format!("{}/validate", at(&name));
+                let text = read(&file)?;
                 let verdict = client
-                    .send_text(Method::POST, &path, TOML, read(&file)?, None)
+                    .send_text(Method::POST, &path, TOML, text, None)
                     .await?
                     .body;
                 if options.json {
                     output::json(&verdict);
-                } else {
-                    println!("The configuration is valid.{}", diff(&verdict));
                 }
-                Ok(())
+                judged(&file, &verdict, options.json)
             }
             Self::Schema { name } => {
                 output::json(&client.get(&format!("{}/schema", at(&name))).await?.body);
@@ -162,6 +161,28 @@ impl Config {
     }
 }
 
+/// Tells what the schema and the module think of a file.
+fn judged(file: &Path, verdict: &Value, quiet: bool) -> Result<()> {
+    if verdict.get("valid").and_then(Value::as_bool) == Some(true) {
+        if !quiet {
+            println!("The configuration is valid.");
+        }
+        return Ok(());
+    }
+    let errors = verdict.get("errors").map_or(&[][..], output::items);
+    let lines: Vec<String> = errors
+        .iter()
+        .map(|one| {
+            format!(
+                "  {}: {}",
+                output::field(one, "pointer"),
+                output::field(one, "detail")
+            )
+        })
+        .collect();
+    bail!("{} is not valid:\n{}", file.display(), lines.join("\n"))
+}
+
 fn at(name: &ModuleName) -> String {
     format!("{}/config", of(name))
 }
@@ -185,7 +206,7 @@ fn text_of(view: &Value) -> String {
         .to_owned()
 }
 
-fn read(file: &PathBuf) -> Result<String> {
+fn read(file: &Path) -> Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
 }
 

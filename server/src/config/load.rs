@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::layers::{self, Settings};
 use super::reader::{Key, Reader};
 use super::{
-    Config, ConfigError, Http, Limits, Modules, Node, Telemetry, http, limits, modules, node,
-    telemetry,
+    Config, ConfigError, Database, Http, Limits, Modules, Node, Telemetry, database, http, limits,
+    modules, node, telemetry,
 };
 
 /// The configuration file's name in the data directory.
@@ -107,6 +107,7 @@ pub fn load(overrides: &Overrides, around: &Surroundings) -> Result<Config, Conf
     let mut reader = Reader::new(settings, problems);
     let config = Config {
         http: Http::read(&mut reader),
+        database: Database::read(&mut reader),
         node: Node::read(&mut reader, &data_dir),
         modules: Modules::read(&mut reader, &data_dir, cargo_bin),
         telemetry: Telemetry::read(&mut reader),
@@ -127,6 +128,7 @@ pub fn load(overrides: &Overrides, around: &Surroundings) -> Result<Config, Conf
 pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
     [
         http::KEYS,
+        database::KEYS,
         node::KEYS,
         modules::KEYS,
         limits::KEYS,

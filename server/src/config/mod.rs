@@ -3,6 +3,7 @@
 //! Only this folder reads the environment. Unknown keys are errors; each error names the key and
 //! where it was set. Texts become domain types here and nowhere later.
 
+mod database;
 mod http;
 mod layers;
 mod limits;
@@ -18,11 +19,12 @@ mod tests;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use database::Database;
 pub use http::Http;
 pub use layers::{ENVIRONMENT_PREFIX, Origin};
 pub use limits::Limits;
 pub use load::{FILE_NAME, Overrides, Surroundings, default_data_dir, load};
-pub use modules::{ModuleEntry, Modules};
+pub use modules::Modules;
 pub use node::{Backend, Node};
 pub use sample::sample;
 pub use telemetry::{Format, Telemetry};
@@ -36,6 +38,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// The HTTP server.
     pub http: Http,
+    /// The database.
+    pub database: Database,
     /// The base node.
     pub node: Node,
     /// Modules.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bllvm_manifest::ModuleName;
 
 use super::reader::{self, Key, Reader};
+use crate::control::ModuleEntry;
 
 const DIR: Key = Key::derived(
     "modules.dir",
@@ -73,17 +74,6 @@ pub(super) const SAMPLE_TABLES: &str = r#"# Interpreters that modules may ask fo
 # grant = "requested"
 # config = { greeting = "hello" }
 "#;
-
-/// What the node's configuration says of one module.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ModuleEntry {
-    /// Whether it shall run, where that is said.
-    pub enabled: Option<bool>,
-    /// Whether what its manifest asks for is granted.
-    pub grant_requested: bool,
-    /// Keys of its configuration that apply at each start.
-    pub config: toml::Table,
-}
 
 /// The settings of modules.
 #[derive(Clone, Debug, PartialEq)]

@@ -54,7 +54,9 @@ pub enum ChildError {
 /// # Errors
 /// [`ChildError`]; the host was told by a goodbye where it could be.
 pub fn run(dir: PathBuf) -> Result<(), ChildError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     runtime.map_err(ChildError::NoChannel)?.block_on(serve(dir))
 }
 
