@@ -78,16 +78,17 @@ pub struct Spawner {
 }
 
 impl Spawner {
-    /// Starts the thread.
+    /// Starts the thread; with `namespaces`, each process is the first of a PID namespace, where
+    /// the system allows it.
     ///
     /// # Errors
     /// When the system has no more threads.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(namespaces: bool) -> io::Result<Self> {
         let (jobs, waiting) = mpsc::channel::<Job>();
         std::thread::Builder::new()
             .name("bllvm-spawner".to_owned())
             .spawn(move || {
-                let namespace = NamespaceMaker::new();
+                let namespace = namespaces.then(NamespaceMaker::new).flatten();
                 for (request, answer) in waiting {
                     let in_namespace = namespace.as_ref().is_some_and(NamespaceMaker::make);
                     // A caller that went away drops the descriptors, and the child ends by that.
