@@ -30,6 +30,7 @@
 //! - [`Module`] is the trait: configuration, life, events and methods.
 //! - [`Context`] is what a module may ask the host for: chain, storage, events, other modules,
 //!   the dashboard, its listening sockets.
+//! - `http::serve` (feature `http`) serves a router without losing a request at a reload.
 //! - [`testing::TestHost`] runs a module inside a test, without a node.
 //!
 //! How the bytes look is written in `PROTOCOL.md` of `bllvm-ipc`; another language reads that.
@@ -41,6 +42,8 @@ mod dispatcher;
 mod error;
 mod events;
 mod handler;
+#[cfg(feature = "http")]
+pub mod http;
 mod inherit;
 mod logging;
 mod methods;
