@@ -9,7 +9,7 @@
 //!
 //! | Address | Page or action |
 //! |---|---|
-//! | `GET /login`, `POST /login {token, next}`, `POST /logout` | [`pages::Login`] |
+//! | `GET /login?code=`, `POST /login {token, next}`, `POST /logout` | [`pages::Login`] |
 //! | `GET /` | [`pages::Overview`] |
 //! | `GET /modules` | [`pages::Modules`] |
 //! | `POST /modules/add {path}` | record a folder or binary, answer with its review |
@@ -24,6 +24,7 @@
 //! | `GET /modules/{name}/logs`, `logs/stream`, `logs/download` | [`pages::module::Logs`] |
 //! | `GET /modules/{name}/events` | [`pages::module::ModuleEvents`] |
 //! | `GET, POST /modules/{name}/permissions {grant or revoke}` | [`pages::module::Permissions`] |
+//! | `GET, POST /modules/{name}/methods/{method} {params}` | [`pages::module::MethodCall`] |
 //! | `GET /modules/{name}/runs` | [`pages::module::Runs`] |
 //! | `GET /modules/{name}/danger` | [`pages::module::Danger`] |
 //! | `GET /node`, `POST /node/mine {count, address}` | [`pages::Node`] |

@@ -136,6 +136,7 @@ pub fn draw_all() -> Result<Vec<Drawn>, askama::Error> {
         "module-overview" => module::ModuleOverview,
         "module-configuration" => module::Configuration,
         "module-revision" => module::Revision,
+        "module-method" => module::MethodCall,
         "module-logs" => module::Logs,
         "module-events" => module::ModuleEvents,
         "module-permissions" => module::Permissions,

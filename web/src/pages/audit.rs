@@ -38,10 +38,8 @@ pub struct AuditRow {
     pub detail: String,
     /// Done, refused, failed.
     pub outcome: Badge,
-    /// From which address.
-    pub address: String,
-    /// In which request.
-    pub request: Hash,
+    /// In which request, where it came by one.
+    pub request: Option<Hash>,
 }
 
 impl Audit {
@@ -55,8 +53,7 @@ impl Audit {
                 target: target.to_owned(),
                 detail: detail.to_owned(),
                 outcome,
-                address: "127.0.0.1".to_owned(),
-                request: Hash::new("01JDAXQ6Z9M3K7"),
+                request: Some(Hash::new("01JDAXQ6Z9M3K7")),
             };
         let done = Badge::new(Tone::Good, "done");
         Self {
@@ -111,8 +108,7 @@ impl Audit {
             target: LONG.repeat(2),
             detail: HOSTILE.to_owned(),
             outcome: Badge::new(Tone::Bad, HOSTILE),
-            address: HOSTILE.to_owned(),
-            request: Hash::new(HOSTILE),
+            request: Some(Hash::new(HOSTILE)),
         };
         let hostile = Self {
             chrome: samples::chrome_hostile("/audit"),

@@ -107,9 +107,9 @@ pub struct Actions {
     pub unload: bool,
     /// Take up configuration or version anew.
     pub reload: bool,
-    /// Start with the node from now on.
+    /// Let it be loaded again.
     pub enable: bool,
-    /// No longer start with the node.
+    /// Stop it and keep it from being loaded.
     pub disable: bool,
 }
 
@@ -161,7 +161,7 @@ pub struct ModuleCard {
     pub problem: Option<Problem>,
     /// Number of things that need a person.
     pub tasks: u32,
-    /// Whether it starts with the node.
+    /// Whether it may be loaded.
     pub enabled: bool,
     /// Which buttons make sense.
     pub actions: Actions,

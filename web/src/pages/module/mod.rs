@@ -1,5 +1,6 @@
 //! The pages of one module: tabs with an address each, under one head.
 
+mod call;
 mod configuration;
 mod danger;
 mod events;
@@ -10,6 +11,7 @@ mod permissions;
 mod revision;
 mod runs;
 
+pub use call::MethodCall;
 pub use configuration::{Configuration, RevisionRow};
 pub use danger::Danger;
 pub use events::{ModuleEvents, SubscriptionRow};

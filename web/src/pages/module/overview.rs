@@ -40,7 +40,7 @@ pub struct ModuleOverview {
 pub struct ReloadOutcome {
     /// Succeeded, rolled back.
     pub badge: Badge,
-    /// `in place`, `with overlap`, `exclusively`.
+    /// `Reloaded in place`, `… with overlap`, `… exclusively`, `Not reloaded`.
     pub mode: String,
     /// What that meant: `the process kept running`.
     pub explanation: String,
@@ -59,6 +59,8 @@ pub struct MethodRow {
     pub summary: String,
     /// Its address in the API.
     pub path: String,
+    /// Its page, to call it by hand.
+    pub href: String,
 }
 
 impl ModuleOverview {
@@ -77,7 +79,7 @@ impl ModuleOverview {
             problem: None,
             reload: Some(ReloadOutcome {
                 badge: Badge::new(Tone::Good, "succeeded"),
-                mode: "with overlap".to_owned(),
+                mode: "Reloaded with overlap".to_owned(),
                 explanation:
                     "the new process was ready before the old one ended; no connection was refused."
                         .to_owned(),
@@ -117,6 +119,7 @@ impl ModuleOverview {
                 name: "since_tip".to_owned(),
                 summary: "Seconds since the tip was mined".to_owned(),
                 path: "/api/v1/modules/block-clock/methods/since_tip".to_owned(),
+                href: "/modules/block-clock/methods/since_tip".to_owned(),
             }],
         }
     }
@@ -163,6 +166,7 @@ impl ModuleOverview {
                 name: HOSTILE.to_owned(),
                 summary: HOSTILE.to_owned(),
                 path: HOSTILE.to_owned(),
+                href: HOSTILE.to_owned(),
             }],
             ..Self::sample()
         };
