@@ -1,10 +1,7 @@
-//! What the dashboard's handlers ask for: a session, and a form that carries its token.
+//! What the dashboard's handlers ask for: a session, whose token each of its forms carries.
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::{Form, RequestExt as _};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::caller::{Caller, Kind};
 use super::session::{csrf_fits, csrf_refused};
@@ -16,7 +13,7 @@ use crate::model::{Id, Scope};
 pub struct SessionCaller {
     /// The session's id, for notices and logout.
     pub session: Id,
-    /// What every form must carry in a hidden field `csrf`.
+    /// What every form must carry in a hidden field `_csrf`.
     pub csrf: String,
     /// SHA-256 of its cookie.
     pub(super) hash: [u8; 32],
@@ -62,40 +59,5 @@ impl<S: Send + Sync> FromRequestParts<S> for SessionCaller {
                 "log in: `bllvm-node login` prints an address",
             )),
         }
-    }
-}
-
-/// A form whose hidden field `csrf` was checked against the caller's session. A handler that takes
-/// a form this way cannot forget the check.
-#[derive(Clone, Debug)]
-pub struct SignedForm<T>(pub T);
-
-#[derive(Deserialize)]
-struct Csrf {
-    #[serde(default)]
-    csrf: String,
-}
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for SignedForm<T> {
-    type Rejection = ApiError;
-
-    async fn from_request(mut request: Request, state: &S) -> ApiResult<Self> {
-        let session: SessionCaller = request.extract_parts_with_state(state).await?;
-        let (parts, body) = request.into_parts();
-        let bytes = axum::body::to_bytes(body, crate::api::edge::MAX_FORM_BYTES)
-            .await
-            .map_err(|_| ApiError::new(Code::PayloadTooLarge, "the form is larger than 1 MiB"))?;
-        let refused = |error: axum::extract::rejection::FormRejection| {
-            ApiError::new(Code::InvalidBody, error.body_text())
-        };
-        let again = |parts: &Parts| Request::from_parts(parts.clone(), bytes.clone().into());
-        let Form(Csrf { csrf }) = Form::from_request(again(&parts), state)
-            .await
-            .map_err(refused)?;
-        session.verify_csrf(&csrf)?;
-        let Form(value) = Form::from_request(again(&parts), state)
-            .await
-            .map_err(refused)?;
-        Ok(Self(value))
     }
 }

@@ -1,9 +1,9 @@
-//! Logging in with a one-time code, as `bllvm-node login` and the start print it.
+//! Logging in: with a one-time code, as `bllvm-node login` and the start print it, or with a token.
 
 use axum::http::HeaderValue;
 
-use super::Auth;
-use crate::api::error::{ApiResult, Code};
+use super::{Auth, Kind};
+use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::serve::Peer;
 use crate::control::secret_hash;
 use crate::model::{Actor, Scope};
@@ -29,13 +29,58 @@ impl Auth {
         if self.0.store.commit(RedeemLoginCode { hash }).await? {
             return self.open_session([Scope::Admin].into(), by).await;
         }
-        let refused = self.failed(
-            peer,
-            Code::LoginCodeInvalid,
-            "a code works once and for 10 minutes; `bllvm-node login` prints another",
-        );
+        Err(self
+            .refused_login(
+                peer,
+                Code::LoginCodeInvalid,
+                "a code works once and for 10 minutes; `bllvm-node login` prints another",
+                by,
+            )
+            .await?)
+    }
+
+    /// Opens a session that may what a token may, and ends with it; gives the `Set-Cookie` for it.
+    ///
+    /// # Errors
+    /// When the token is not known, expired or revoked; `too_many_requests` when too many were wrong.
+    pub async fn session_for_token(
+        &self,
+        text: &str,
+        peer: Option<Peer>,
+        request: Option<String>,
+    ) -> ApiResult<HeaderValue> {
+        let why = match self.token(text).await {
+            Ok(Some(Kind::Token { id, scopes })) => {
+                let by = Actor {
+                    id: format!("token:{id}"),
+                    request,
+                };
+                return self.open_session(scopes, by).await;
+            }
+            Ok(_) => "this token is not known here".to_owned(),
+            Err(refused) if refused.problem().status < 500 => refused.problem().detail.clone(),
+            Err(fault) => return Err(fault),
+        };
+        let by = Actor {
+            id: "token".to_owned(),
+            request,
+        };
+        Err(self
+            .refused_login(peer, Code::InvalidCredentials, &why, by)
+            .await?)
+    }
+
+    /// Counts and records a login that failed.
+    async fn refused_login(
+        &self,
+        peer: Option<Peer>,
+        code: Code,
+        why: &str,
+        by: Actor,
+    ) -> ApiResult<ApiError> {
+        let refused = self.failed(peer, code, why);
         // Only as many rows as failures are let through, so that nobody fills the audit trail.
-        if refused.code() == Code::LoginCodeInvalid {
+        if refused.code() == code {
             let row = Refused {
                 action: actions::LOGIN.to_owned(),
                 target: "login".to_owned(),
@@ -44,6 +89,6 @@ impl Auth {
             };
             self.0.store.commit(row).await?;
         }
-        Err(refused)
+        Ok(refused)
     }
 }

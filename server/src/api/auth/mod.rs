@@ -3,7 +3,7 @@
 //! Four kinds of callers: the cookie file's reader and a process of our own user on the unix
 //! socket (both the local administrator), a token with scopes, and a browser's session. Each
 //! becomes a [`Caller`], which handlers ask for a [`Scope`]; the dashboard asks for a
-//! [`SessionCaller`] and takes forms through [`SignedForm`].
+//! [`SessionCaller`].
 
 mod caller;
 pub mod cookie;
@@ -24,7 +24,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
 pub use caller::{Caller, Kind};
-pub use form::{SessionCaller, SignedForm};
+pub use form::SessionCaller;
 pub use session::{CSRF_HEADER, Flash, FlashKind};
 
 use self::cookie::Cookie;

@@ -31,6 +31,10 @@ const TOUCH_EVERY_MS: i64 = 60_000;
 pub enum FlashKind {
     /// It was done.
     Success,
+    /// It is under way.
+    Pending,
+    /// It was done, and something about it needs a look.
+    Warning,
     /// It was not done.
     Error,
 }
@@ -42,6 +46,8 @@ pub struct Flash {
     pub kind: FlashKind,
     /// The sentence.
     pub text: String,
+    /// The operation that tells more.
+    pub operation: Option<Id>,
 }
 
 /// Notices by session, in memory: none outlives a restart, and no page can plant one.
@@ -62,7 +68,7 @@ impl Auth {
     }
 
     /// The session behind a cookie. What changes something must come from our own page; forms bring
-    /// their token in the body, which [`super::SignedForm`] checks, everything else in a header.
+    /// their token in the body, which the dashboard checks, everything else in a header.
     pub(super) async fn session(&self, parts: &Parts, secret: &str) -> ApiResult<Kind> {
         let expired = || {
             ApiError::new(
@@ -77,6 +83,12 @@ impl Auth {
         let now = self.0.store.clock().now();
         let idle = now.unix_ms() - session.seen_at.unix_ms();
         if session.expires_at <= now || idle > IDLE_MS {
+            return Err(expired());
+        }
+        // A session that a token opened ends with it.
+        if let Some(token) = session.by.strip_prefix("token:")
+            && !self.is_valid_token(token).await?
+        {
             return Err(expired());
         }
         let csrf = csrf_of(secret);
@@ -142,7 +154,7 @@ impl Auth {
     }
 
     /// Leaves a notice for the next page of a session.
-    pub fn flash(&self, session: Id, kind: FlashKind, text: impl Into<String>) {
+    pub fn flash(&self, session: Id, notice: Flash) {
         let mut all = self
             .0
             .flashes
@@ -154,10 +166,7 @@ impl Auth {
         if notices.len() == 8 {
             notices.remove(0);
         }
-        notices.push(Flash {
-            kind,
-            text: text.into(),
-        });
+        notices.push(notice);
     }
 
     /// The notices for a session's page, which are gone after this.

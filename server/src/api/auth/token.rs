@@ -110,6 +110,15 @@ impl Auth {
         }))
     }
 
+    /// Whether the token of this id is still good.
+    pub(super) async fn is_valid_token(&self, id: &str) -> ApiResult<bool> {
+        let now = self.0.store.clock().now();
+        let tokens = self.0.store.tokens().await?;
+        Ok(tokens
+            .iter()
+            .any(|token| token.id.to_string() == id && token.is_valid(now)))
+    }
+
     async fn look_up(&self, hash: [u8; 32]) -> ApiResult<Option<Arc<Token>>> {
         let store = &self.0.store;
         let seq = store.last_seq();
