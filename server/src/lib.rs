@@ -11,6 +11,7 @@ pub mod commands;
 pub mod config;
 pub mod configuration;
 pub mod control;
+pub mod dashboard;
 pub mod ipc;
 pub mod journal;
 pub mod lifecycle;

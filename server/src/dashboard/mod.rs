@@ -1,0 +1,116 @@
+//! The dashboard: pages for people, every action of them a plain form.
+//!
+//! A handler reads or calls one verb of `control`, and fills a struct of `bllvm_web`; it knows no
+//! SQL and starts nothing. `frame` is what every request goes through, `visit` who asks, `form` how
+//! forms are read, `present` how facts become words. `live` tells open pages to fetch themselves
+//! again; nothing needs it.
+
+mod actions;
+mod address;
+mod assets;
+mod audit;
+mod events;
+mod form;
+mod frame;
+mod journal;
+mod live;
+mod login;
+mod module;
+mod modules;
+mod node;
+mod operations;
+mod overview;
+mod present;
+mod respond;
+mod review;
+mod settings;
+mod tokens;
+mod visit;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+use crate::api::Api;
+use crate::api::error::{ApiError, Code};
+
+/// The pages, to be merged into [`crate::api::router`].
+pub fn router(api: &Api) -> Router<Api> {
+    let private = pages()
+        .merge(of_modules())
+        .layer(from_fn_with_state(api.clone(), frame::private));
+    let public = Router::new()
+        .route("/login", get(login::show).post(login::log_in))
+        .route("/assets/{name}", get(assets::get))
+        .fallback(nothing_here)
+        .layer(from_fn_with_state(api.clone(), frame::public));
+    private.merge(public)
+}
+
+fn pages() -> Router<Api> {
+    Router::new()
+        .route("/", get(overview::show))
+        .route("/live", get(live::get))
+        .route("/logout", post(login::log_out))
+        .route("/node", get(node::show))
+        .route("/node/mine", post(node::mine))
+        .route("/operations", get(operations::list))
+        .route("/operations/{id}", get(operations::show))
+        .route("/operations/{id}/cancel", post(operations::cancel))
+        .route("/events", get(events::show))
+        .route("/audit", get(audit::show))
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/{id}/revoke", post(tokens::revoke))
+        .route("/settings", get(settings::show))
+}
+
+fn of_modules() -> Router<Api> {
+    use module::{
+        call, configuration, danger, events, logs, overview, permissions, revision, runs,
+    };
+
+    Router::new()
+        .route("/modules", get(modules::list))
+        .route("/modules/add", post(modules::add))
+        .route("/modules/{name}", get(overview::show))
+        .route("/modules/{name}/review", get(review::show))
+        .route("/modules/{name}/load", post(actions::load))
+        .route("/modules/{name}/unload", post(actions::unload))
+        .route("/modules/{name}/reload", post(actions::reload))
+        .route("/modules/{name}/enable", post(actions::enable))
+        .route("/modules/{name}/disable", post(actions::disable))
+        .route("/modules/{name}/uninstall", post(actions::uninstall))
+        .route("/modules/{name}/danger", get(danger::show))
+        .route(
+            "/modules/{name}/configuration",
+            get(configuration::show).post(configuration::save),
+        )
+        .route(
+            "/modules/{name}/configuration/{revision}",
+            get(revision::show),
+        )
+        .route(
+            "/modules/{name}/configuration/{revision}/restore",
+            post(revision::restore),
+        )
+        .route("/modules/{name}/logs", get(logs::show))
+        .route("/modules/{name}/logs/stream", get(logs::stream))
+        .route("/modules/{name}/logs/download", get(logs::download))
+        .route("/modules/{name}/events", get(events::show))
+        .route(
+            "/modules/{name}/permissions",
+            get(permissions::show).post(permissions::change),
+        )
+        .route("/modules/{name}/runs", get(runs::show))
+        .route(
+            "/modules/{name}/methods/{method}",
+            get(call::show).post(call::call),
+        )
+}
+
+async fn nothing_here() -> ApiError {
+    ApiError::new(
+        Code::RouteNotFound,
+        "nothing is served at this address; /api/v1/openapi.json lists what is for programs",
+    )
+}

@@ -1,0 +1,167 @@
+//! `/modules/{name}/permissions`: what it may do, asked for against given.
+
+use axum::extract::State;
+use axum::response::Response;
+use bllvm_ipc::Capability;
+use bllvm_manifest::ModuleName;
+use bllvm_web::pages::module::{CapabilityRow, Permissions, Tab};
+use bllvm_web::parts::{Badge, Fact, Tone, Value};
+
+use super::{find, head};
+use crate::api::Api;
+use crate::api::error::{ApiError, ApiResult, Code};
+use crate::api::extract::Path;
+use crate::dashboard::form::Signed;
+use crate::dashboard::present::capability::{listeners, outgoing, plain, reach, resources, risk};
+use crate::dashboard::present::module::Seen;
+use crate::dashboard::present::{stamp, who};
+use crate::dashboard::respond::{page, see, tell_refusal};
+use crate::dashboard::visit::{Visit, now};
+use crate::model::{Scope, UtcTime};
+use crate::store::GrantRecord;
+use crate::supervisor::{IsolationLayer, IsolationState};
+
+/// `GET /modules/{name}/permissions`
+///
+/// # Errors
+/// When there is no module of this name.
+pub async fn show(
+    State(api): State<Api>,
+    visit: Visit,
+    Path(name): Path<ModuleName>,
+) -> ApiResult<Response> {
+    visit.require(Scope::ModulesRead)?;
+    let seen = find(&api, &name).await?;
+    let record = api.store.grant_record(&name).await?;
+    let granted = record
+        .as_ref()
+        .map(|record| record.grant.clone())
+        .unwrap_or_default();
+    let open = &seen.observed.listeners;
+    let held = granted
+        .listeners
+        .iter()
+        .map(|(name, address)| (name.as_str(), *address));
+    page(&Permissions {
+        chrome: visit.chrome(&api).await?,
+        head: head(&api, &seen, Tab::Permissions).await?,
+        explanation: "A change takes effect at once: a call without its permission is refused."
+            .to_owned(),
+        capabilities: capabilities(&seen, record.as_ref(), now(&api)),
+        listeners: listeners(held, |name, address| {
+            if open.contains_key(name) {
+                Badge::new(Tone::Good, "open")
+            } else {
+                reach(address)
+            }
+        }),
+        outgoing: outgoing(&granted.outgoing),
+        resources: resources(&seen.module.manifest.resources),
+        sandbox: seen.observed.isolation.iter().map(layer).collect(),
+    })
+}
+
+/// `POST /modules/{name}/permissions {grant or revoke}`
+///
+/// # Errors
+/// When there is no module of this name.
+pub async fn change(
+    State(api): State<Api>,
+    Path(name): Path<ModuleName>,
+    Signed { visit, fields }: Signed,
+) -> ApiResult<Response> {
+    visit.require(Scope::ModulesInstall)?;
+    find(&api, &name).await?;
+    let (word, give) = match (fields.find("grant"), fields.find("revoke")) {
+        (Some(word), None) => (word, true),
+        (None, Some(word)) => (word, false),
+        _ => {
+            let text = "the form names no permission; load the page again and repeat";
+            return Err(ApiError::new(Code::InvalidRequest, text));
+        }
+    };
+    let capability: Capability =
+        word.parse()
+            .map_err(|error: bllvm_ipc::capability::UnknownCapability| {
+                ApiError::new(Code::InvalidRequest, error.to_string())
+            })?;
+    let mut grant = api.store.grant(&name).await?;
+    if give {
+        grant.capabilities.insert(capability);
+    } else {
+        grant.capabilities.remove(&capability);
+    }
+    let done = if give {
+        "is granted."
+    } else {
+        "is taken away."
+    };
+    match api.control.set_grant(&name, grant, &visit.actor()).await {
+        Ok(_) => visit.tell(&api, Tone::Good, format!("{capability} {done}"), None),
+        Err(error) => tell_refusal(&api, &visit, error)?,
+    }
+    Ok(see(&format!("/modules/{name}/permissions")))
+}
+
+/// What is asked for, then what is given and no longer asked for.
+fn capabilities(seen: &Seen, record: Option<&GrantRecord>, now: UtcTime) -> Vec<CapabilityRow> {
+    let asked = &seen.module.manifest.capabilities;
+    let has = |name: &str| {
+        let known = name.parse::<Capability>().ok();
+        known
+            .zip(record)
+            .is_some_and(|(known, record)| record.grant.capabilities.contains(&known))
+    };
+    let given = record.map(|record| {
+        format!(
+            "By {}, {}.",
+            who(&record.by),
+            stamp(record.changed_at, now).ago
+        )
+    });
+    let row = |name: &str, wanted: bool| {
+        let granted = has(name);
+        let state = match (granted, wanted) {
+            (true, true) => Badge::new(Tone::Good, "granted"),
+            (true, false) => Badge::new(Tone::Warn, "granted, no longer asked for"),
+            (false, _) => Badge::new(Tone::Quiet, "not granted"),
+        };
+        CapabilityRow {
+            name: name.to_owned(),
+            plain: plain(name),
+            risk: risk(name),
+            state,
+            history: match (&given, granted) {
+                (Some(given), true) => given.clone(),
+                _ => "Asked for.".to_owned(),
+            },
+            can_grant: !granted && name.parse::<Capability>().is_ok(),
+            can_revoke: granted,
+        }
+    };
+    let extra = record
+        .iter()
+        .flat_map(|record| record.grant.capabilities.iter())
+        .map(|capability| capability.as_str())
+        .filter(|name| !asked.iter().any(|one| one == name));
+    asked
+        .iter()
+        .map(|name| row(name, true))
+        .chain(extra.map(|name| row(name, false)))
+        .collect()
+}
+
+fn layer(layer: &IsolationLayer) -> Fact {
+    let (tone, word) = match layer.state {
+        IsolationState::Enforced => (Tone::Good, "enforced"),
+        IsolationState::Partial => (Tone::Warn, "in part"),
+        IsolationState::Unavailable => (Tone::Warn, "not available here"),
+    };
+    let words = if layer.detail.is_empty() || layer.state == IsolationState::Enforced {
+        word.to_owned()
+    } else {
+        format!("{word}: {}", layer.detail)
+    };
+    let name = layer.layer.replace('_', " ");
+    Fact::new(name, Value::Badge(Badge::new(tone, words)))
+}

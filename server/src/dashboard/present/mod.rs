@@ -1,0 +1,11 @@
+//! Facts of the model as pages show them: words, colours, sentences. Nothing here reads a store.
+
+pub mod capability;
+pub mod event;
+pub mod log;
+pub mod module;
+pub mod operation;
+pub mod run;
+mod words;
+
+pub use words::{lasted, sentence, stamp, who};
