@@ -16,7 +16,7 @@ use crate::store::commands::{FoundModule, MarkGone};
 
 /// What discovery remembers between two looks.
 #[derive(Default)]
-struct Eyes {
+pub(super) struct Eyes {
     folders: Scanner,
     programs: CargoScanner,
     /// What was asked for once on behalf of the node's configuration.
@@ -76,7 +76,7 @@ impl Control {
         });
     }
 
-    async fn discover(&self, eyes: &mut Eyes) -> Result<(), ControlError> {
+    pub(super) async fn discover(&self, eyes: &mut Eyes) -> Result<(), ControlError> {
         let places = self.places().clone();
         let mut taken = std::mem::take(eyes);
         let look = blocking(move || {

@@ -24,6 +24,9 @@ mod requests;
 mod rights;
 mod tokens;
 
+#[cfg(test)]
+mod tests;
+
 pub use discovery::changed_program;
 pub use error::{ControlCode, ControlError};
 pub use fleet::Fleet;
