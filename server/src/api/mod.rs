@@ -19,6 +19,8 @@ mod rpc;
 mod serve;
 mod state;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 pub mod v1;
 
 use axum::Router;

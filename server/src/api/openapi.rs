@@ -98,10 +98,18 @@ fn components(document: &mut Value) {
     schemas["Problem"] = json!(Problem::schema());
     schemas["FieldProblem"] = json!(FieldProblem::schema());
     schemas["Code"] = json!(Code::schema());
+    let lines = Code::ALL
+        .iter()
+        .map(|code| format!("- `{}`: {}", code.as_str(), code.title()));
+    let about = "What kind of refusal it is. Words are added, never changed.\n\n";
+    schemas["Code"]["description"] =
+        json!(about.to_owned() + &lines.collect::<Vec<_>>().join("\n"));
     let mut needed = Vec::new();
     Problem::schemas(&mut needed);
     for (name, schema) in needed {
-        schemas[name] = json!(schema);
+        if schemas[&name].is_null() {
+            schemas[name] = json!(schema);
+        }
     }
     document["components"]["securitySchemes"] = json!({
         "token": {
@@ -198,14 +206,14 @@ fn responses(operation: &mut Value, codes: &BTreeSet<Code>) {
             .push(*code);
     }
     for (status, codes) in statuses {
-        let lines: Vec<String> = codes
+        let words: Vec<_> = codes
             .iter()
-            .map(|code| format!("`{}`: {}", code.as_str(), code.title()))
+            .map(|code| format!("`{}`", code.as_str()))
             .collect();
         let mut content = Map::new();
         let schema = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
         content.insert(PROBLEM_JSON.to_owned(), schema);
         operation["responses"][status.to_string()] =
-            json!({ "description": lines.join("\n\n"), "content": content });
+            json!({ "description": words.join(", "), "content": content });
     }
 }

@@ -1,0 +1,10 @@
+//! The API over its router: a real store, supervisor and verbs; no socket and no process.
+
+mod harness;
+mod idempotency;
+mod matrix;
+mod openapi;
+mod problems;
+mod rpc;
+mod sessions;
+mod streams;
