@@ -39,6 +39,8 @@ pub struct MethodInfo {
     pub direction: Direction,
     /// What it needs; none for what every module may do.
     pub capability: Option<Capability>,
+    /// Whether the request's body is raw bytes.
+    pub raw_request: bool,
     /// Whether the answer's body is raw bytes.
     pub raw_response: bool,
     /// One sentence.
@@ -49,6 +51,8 @@ pub struct MethodInfo {
     pub sample_response: fn() -> Result<bytes::Bytes, String>,
     /// Whether a body has the request's shape; the codec's words where it has not.
     pub check_request: fn(&bytes::Bytes) -> Result<(), String>,
+    /// Whether a body has the answer's shape; the codec's words where it has not.
+    pub check_response: fn(&bytes::Bytes) -> Result<(), String>,
 }
 
 fn sample_body<T: Wire + Sample>() -> Result<bytes::Bytes, String> {
@@ -82,11 +86,13 @@ macro_rules! methods {
                 name: $name,
                 direction: Direction::$direction,
                 capability: methods!(@capability $($capability)?),
+                raw_request: <$request as Wire>::RAW,
                 raw_response: <$response as Wire>::RAW,
                 summary: $summary,
                 sample_request: sample_body::<$request>,
                 sample_response: sample_body::<$response>,
                 check_request: check_body::<$request>,
+                check_response: check_body::<$response>,
             },
         )+];
     };
@@ -181,7 +187,9 @@ mod tests {
             let body = (method.sample_request)().unwrap();
             (method.check_request)(&body)
                 .unwrap_or_else(|error| panic!("{}: {error}", method.name));
-            (method.sample_response)().unwrap();
+            let body = (method.sample_response)().unwrap();
+            (method.check_response)(&body)
+                .unwrap_or_else(|error| panic!("{}: {error}", method.name));
         }
     }
 

@@ -2,7 +2,6 @@
 //!
 //! It needs a Python with msgpack: `BLLVM_TEST_PYTHON`, or `python3`. Without one it says so.
 
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -63,7 +62,7 @@ async fn start(python: &str, data_dir: &Path) -> (Running, Hello, Ready) {
         .env("LISTEN_FDS", "1")
         .env("LISTEN_FDNAMES", "bllvm")
         .env("BLLVM_DATA_DIR", data_dir)
-        .stdin(Stdio::from(OwnedFd::from(channel)))
+        .stdin(Stdio::from(channel))
         .spawn()
         .expect("it starts");
     let limits = Limits {
