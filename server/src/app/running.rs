@@ -74,10 +74,19 @@ impl Running {
         self.life.drain();
         self.stop_modules().await;
         self.node_stop.cancel();
-        if !self.life.all_ended().await {
+        // What listens to these handles ends when the last of them is gone.
+        let Self {
+            life,
+            store,
+            control,
+            supervisor,
+            ..
+        } = self;
+        drop((control, supervisor));
+        if !life.all_ended().await {
             tracing::warn!("some tasks did not end in time and were left behind");
         }
-        self.store.close().await;
+        store.close().await;
         served
     }
 

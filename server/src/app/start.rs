@@ -15,6 +15,7 @@ use crate::api::{self, Api, Listener};
 use crate::config::{Backend, Config};
 use crate::configuration::Configurations;
 use crate::control::{Control, ControlParts, ControlSettings};
+use crate::dashboard;
 use crate::journal::Journal;
 use crate::lifecycle::Lifecycle;
 use crate::logs::LogStore;
@@ -120,7 +121,7 @@ impl App {
             max_streams: MAX_STREAMS,
             soft: life.soft().clone(),
         });
-        let router = api::router(&api, axum::Router::new());
+        let router = api::router(&api, dashboard::router(&api));
         let serve = |listener: Listener| {
             let (soft, hard) = (life.soft().clone(), life.hard().clone());
             api::serve(listener, router.clone(), soft, hard)

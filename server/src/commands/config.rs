@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use super::cli::{Assignments, Options};
+use super::output;
 
 /// The commands for the node's own configuration.
 #[derive(Debug, Subcommand)]
@@ -21,15 +22,15 @@ impl Config {
     /// Runs the command.
     pub fn run(self, options: &Options) -> Result<()> {
         match self {
-            Self::Sample => print!("{}", crate::config::sample()),
+            Self::Sample => output::text(&crate::config::sample()),
             Self::Check { assignments } => {
                 let config = options.load(assignments.list())?;
                 match &config.file {
-                    Some(file) => println!(
+                    Some(file) => out!(
                         "The configuration is good; it was read from {}.",
                         file.display()
                     ),
-                    None => println!(
+                    None => out!(
                         "The configuration is good; there is no file {}, so the defaults hold.",
                         config.data_dir.join(crate::config::FILE_NAME).display()
                     ),

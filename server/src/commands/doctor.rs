@@ -121,7 +121,7 @@ pub async fn run(options: &Options) -> Result<()> {
     if options.json {
         output::json(&json!({ "findings": report.0 }));
     } else {
-        print!("{}", report.text());
+        output::text(&report.text());
     }
     match failures {
         0 => Ok(()),
@@ -184,7 +184,9 @@ async fn running(report: &mut Report, options: &Options) -> bool {
         output::field(&node, "backend"),
         output::field(&node, "tip.height")
     );
-    if state == "unavailable" {
+    if output::field(&node, "backend") == "none" {
+        report.ok("base node", "none");
+    } else if state == "unavailable" {
         report.fail(
             "base node",
             format!("{detail}: {}", output::field(&node, "reason")),

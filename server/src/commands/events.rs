@@ -45,7 +45,7 @@ impl Events {
                 output::json(&page);
             } else {
                 for event in output::items(&page) {
-                    println!("{}", line_of(event));
+                    out!("{}", line_of(event));
                 }
             }
             return Ok(());
@@ -56,8 +56,8 @@ impl Events {
         let path = format!("/api/v1/events/stream?{}", query.join("&"));
         sse::follow(&client, &path, |message| {
             match serde_json::from_str::<Value>(&message.data) {
-                Ok(event) if !options.json => println!("{}", line_of(&event)),
-                _ => println!("{}", message.data),
+                Ok(event) if !options.json => out!("{}", line_of(&event)),
+                _ => out!("{}", message.data),
             }
         })
         .await

@@ -15,7 +15,7 @@ pub async fn run(options: &Options) -> Result<()> {
         output::json(&code);
         return Ok(());
     }
-    println!("{}{}", client.base(), output::field(&code, "path"));
+    out!("{}{}", client.base(), output::field(&code, "path"));
     eprintln!("Open it in a browser on this machine; it works once, for 10 minutes.");
     Ok(())
 }

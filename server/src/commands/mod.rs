@@ -4,6 +4,9 @@
 //! node goes through `client`; what people read is made in `output` and `wait`. `anyhow` lives
 //! here and nowhere else.
 
+#[macro_use]
+mod output;
+
 mod base_node;
 mod cli;
 mod client;
@@ -18,7 +21,6 @@ mod module_views;
 mod node;
 mod openapi;
 mod operation;
-mod output;
 mod run;
 mod sse;
 mod status;

@@ -268,7 +268,7 @@ fn print(options: &Options, answer: &Value, text: impl FnOnce() -> String) {
     if options.json {
         output::json(answer);
     } else {
-        println!("{}", text());
+        out!("{}", text());
     }
 }
 
@@ -324,7 +324,7 @@ async fn logs(
             output::json(&page);
         } else {
             for line in output::items(&page) {
-                println!("{}", views::log_line(line));
+                out!("{}", views::log_line(line));
             }
         }
         return Ok(());
@@ -334,9 +334,9 @@ async fn logs(
         &format!("{path}&follow=true"),
         |message| match serde_json::from_str::<Value>(&message.data) {
             Ok(line) if !options.json && message.event.is_empty() => {
-                println!("{}", views::log_line(&line));
+                out!("{}", views::log_line(&line));
             }
-            _ => println!("{}", message.data),
+            _ => out!("{}", message.data),
         },
     )
     .await

@@ -85,7 +85,7 @@ impl Config {
                 if options.json {
                     output::json(&view);
                 } else {
-                    print!("{}", text_of(&view));
+                    output::text(&text_of(&view));
                 }
                 Ok(())
             }
@@ -111,7 +111,7 @@ impl Config {
                 let before = text_of(&view);
                 let after = edit(&name, &before)?;
                 if after == before {
-                    println!("Nothing was changed.");
+                    out!("Nothing was changed.");
                     return Ok(());
                 }
                 let answer = put(client, &name, after, &etag).await?;
@@ -144,7 +144,7 @@ impl Config {
                         .iter()
                         .map(|one| output::row(one, &keys))
                         .collect();
-                    println!("{}", output::table(&head, &rows));
+                    out!("{}", output::table(&head, &rows));
                 }
                 Ok(())
             }
@@ -165,7 +165,7 @@ impl Config {
 fn judged(file: &Path, verdict: &Value, quiet: bool) -> Result<()> {
     if verdict.get("valid").and_then(Value::as_bool) == Some(true) {
         if !quiet {
-            println!("The configuration is valid.");
+            out!("The configuration is valid.");
         }
         return Ok(());
     }
@@ -221,7 +221,7 @@ async fn applied(
     if !options.json {
         let diff = diff(&change);
         if !diff.is_empty() {
-            println!("{}", diff.trim_start());
+            out!("{}", diff.trim_start());
         }
     }
     match change.get("operation") {
@@ -237,7 +237,7 @@ async fn applied(
             Ok(())
         }
         _ => {
-            println!("{}", output::field(&change, "note"));
+            out!("{}", output::field(&change, "note"));
             Ok(())
         }
     }

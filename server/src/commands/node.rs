@@ -57,7 +57,7 @@ async fn info(client: &Client, options: &Options) -> Result<()> {
         output::json(&json!({ "node": node, "blocks": blocks }));
         return Ok(());
     }
-    println!(
+    out!(
         "{}",
         output::facts(&[
             ("backend", output::field(&node, "backend")),
@@ -74,7 +74,7 @@ async fn info(client: &Client, options: &Options) -> Result<()> {
         .map(|block| output::row(block, &["height", "hash", "tx_count"]))
         .collect();
     if !rows.is_empty() {
-        println!(
+        out!(
             "\n{}",
             output::table(&["HEIGHT", "HASH", "TRANSACTIONS"], &rows)
         );

@@ -5,6 +5,6 @@ use anyhow::Result;
 /// Prints it.
 #[expect(clippy::unnecessary_wraps, reason = "all commands answer alike")]
 pub fn run() -> Result<()> {
-    println!("{}", crate::api::openapi());
+    out!("{}", crate::api::openapi());
     Ok(())
 }

@@ -80,9 +80,9 @@ impl Operation {
                     })
                     .collect();
                 let head = ["ID", "KIND", "MODULE", "STATUS", "AGE", "BY", "FAILURE"];
-                println!("{}", output::table(&head, &rows));
+                out!("{}", output::table(&head, &rows));
             }
-            Self::Show { .. } | Self::Cancel { .. } => println!(
+            Self::Show { .. } | Self::Cancel { .. } => out!(
                 "{}",
                 output::facts(&[
                     ("operation", output::field(&answer, "id")),

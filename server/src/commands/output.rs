@@ -1,13 +1,32 @@
 //! What people read: tables, sizes, ages; or the node's own JSON.
 
+use std::io::Write as _;
+
 use serde_json::Value;
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::model::UtcTime;
 
+/// Writes a line to standard output, as `println!` does; whoever reads it may leave early.
+macro_rules! out {
+    ($($part:tt)*) => { $crate::commands::output::text(&format!("{}\n", format_args!($($part)*))) };
+}
+
+/// Writes a text to standard output. A reader that has left, as `head` does, ends the program
+/// without a word.
+pub fn text(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        // Somewhere else to say it there is not.
+        _ => {}
+    }
+}
+
 /// Prints the answer as JSON.
 pub fn json(value: &Value) {
-    println!("{value:#}");
+    out!("{value:#}");
 }
 
 /// A field of an object as short text; `-` where there is none.

@@ -1,9 +1,11 @@
 //! `run`: the node itself.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
+use serde_json::json;
 
 use super::cli::{Assignments, Options};
 use crate::app::{App, Running};
@@ -39,29 +41,37 @@ impl Run {
     }
 }
 
-/// Tells a person where everything is.
+/// Tells a person where everything is. A node does not end because nobody reads it.
 async fn welcome(running: &Running, options: &Options) -> Result<()> {
     let config = running.config();
-    let login = running.login_url().await?;
-    if options.json {
-        let facts = serde_json::json!({
-            "url": running.url(), "login": login, "data_dir": config.data_dir,
-        });
-        println!("{facts}");
-        return Ok(());
-    }
-    let data = config.data_dir.display();
-    println!("bllvm-node {}", env!("CARGO_PKG_VERSION"));
-    println!("  dashboard  {}", running.url());
-    println!("  log in     {login}");
-    println!(
-        "             works once, for 10 minutes; `bllvm-node login --data-dir {data}` prints another"
+    let (url, login, data) = (
+        running.url(),
+        running.login_url().await?,
+        config.data_dir.display(),
     );
-    println!("  data       {data}");
-    println!("  modules    {}", config.modules.dir.display());
-    if config.node.backend == Backend::None {
-        println!("  base node  none: modules run without a chain");
-    }
-    println!("  stop       Ctrl-C (again to end at once)");
+    let text = if options.json {
+        let facts = json!({ "url": url, "login": login, "data_dir": config.data_dir });
+        format!("{facts}\n")
+    } else {
+        let base_node = match config.node.backend {
+            Backend::Embedded => "embedded, regtest",
+            Backend::None => "none: modules run without a chain",
+        };
+        format!(
+            "bllvm-node {version}
+  dashboard  {url}
+  log in     {login}
+             works once, for 10 minutes; `bllvm-node login --data-dir {data}` prints another
+  data       {data}
+  modules    {modules}
+  base node  {base_node}
+  stop       Ctrl-C (again to end at once)
+",
+            version = env!("CARGO_PKG_VERSION"),
+            modules = config.modules.dir.display(),
+        )
+    };
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     Ok(())
 }

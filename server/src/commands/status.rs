@@ -41,7 +41,7 @@ pub async fn run(options: &Options) -> Result<()> {
             output::field(&node, "tip.hash"),
         ),
     };
-    println!(
+    out!(
         "{}",
         output::facts(&[
             (
@@ -58,9 +58,9 @@ pub async fn run(options: &Options) -> Result<()> {
             ("base node", base_node),
         ])
     );
-    println!("\n{}", module_views::list_table(&modules));
+    out!("\n{}", module_views::list_table(&modules));
     for operation in output::items(&operations) {
-        println!(
+        out!(
             "\nunder way: {} {}",
             wait::progress_of(operation),
             output::field(operation, "module")

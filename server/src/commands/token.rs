@@ -53,7 +53,7 @@ impl Token {
                 if options.json {
                     output::json(&token);
                 } else {
-                    println!("{}", output::field(&token, "token"));
+                    out!("{}", output::field(&token, "token"));
                     eprintln!(
                         "Keep it now; it is shown this once. Send it as `Authorization: Bearer …`."
                     );
@@ -88,13 +88,13 @@ impl Token {
                         .iter()
                         .map(|one| output::row(one, &keys))
                         .collect();
-                    println!("{}", output::table(&head, &rows));
+                    out!("{}", output::table(&head, &rows));
                 }
             }
             Self::Revoke { id } => {
                 client.delete(&format!("/api/v1/tokens/{id}")).await?;
                 if !options.json {
-                    println!("Token {id} is revoked.");
+                    out!("Token {id} is revoked.");
                 }
             }
         }

@@ -36,7 +36,7 @@ pub async fn finish(
         if options.json {
             output::json(&accepted);
         } else {
-            println!("Begun; `bllvm-node operation show {id}` shows how it goes.");
+            out!("Begun; `bllvm-node operation show {id}` shows how it goes.");
         }
         return Ok(());
     }
@@ -58,7 +58,7 @@ pub async fn finish(
     match output::field(&operation, "status").as_str() {
         "succeeded" => {
             if !options.json {
-                println!("{done}{}", result_of(&operation));
+                out!("{done}{}", result_of(&operation));
             }
             Ok(())
         }
