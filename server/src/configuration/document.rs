@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bllvm_manifest::{
-    ConfigProblem, ConfigSchema, Digest, json_to_toml, parse_config, toml_to_json,
-};
-use serde_json::{Map, Value, json};
+use bllvm_manifest::{ConfigProblem, ConfigSchema, Digest, parse_config, toml_to_json};
+use serde_json::{Value, json};
 use toml_edit::{DocumentMut, InlineTable, Item, Table};
 
 use super::diff::{is_set_mark, join};
@@ -99,56 +97,7 @@ impl Draft {
     }
 }
 
-/// A kept configuration, read by the schema of the present version.
-#[derive(Clone, PartialEq)]
-pub struct Restored {
-    /// What the schema describes, secrets masked.
-    pub public: Value,
-    /// What the schema describes, for the module alone.
-    pub clear: Value,
-    /// Keys that the schema does not describe any more, with their values.
-    pub unrecognised: BTreeMap<String, Value>,
-    /// What does not fit the schema.
-    pub problems: Vec<ConfigProblem>,
-}
-
-impl std::fmt::Debug for Restored {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Restored")
-            .field("public", &self.public)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Restored {
-    /// Reads a kept text and puts its secrets back.
-    ///
-    /// # Errors
-    /// Where the text is not TOML.
-    pub fn read(
-        schema: &ConfigSchema,
-        text: &str,
-        secrets: &BTreeMap<String, Value>,
-    ) -> Result<Self, Vec<ConfigProblem>> {
-        let table =
-            parse_config(text.as_bytes()).map_err(|error| vec![whole(error.to_string())])?;
-        let (kept, unrecognised) =
-            schema.set_aside_unrecognised(&toml_to_json(&toml::Value::Table(table)));
-        let clear = schema.replace_secrets(&kept, |key, value| {
-            secrets.get(key).unwrap_or(value).clone()
-        });
-        let public = schema.replace_secrets(&clear, |_, _| set_mark());
-        let problems = schema.validate(&clear);
-        Ok(Self {
-            public,
-            clear,
-            unrecognised,
-            problems,
-        })
-    }
-}
-
-fn whole(message: String) -> ConfigProblem {
+pub(super) fn whole(message: String) -> ConfigProblem {
     let help =
         "mend the text and send it again; the configuration in force is untouched".to_owned();
     ConfigProblem {
@@ -159,7 +108,7 @@ fn whole(message: String) -> ConfigProblem {
     }
 }
 
-fn set_mark() -> Value {
+pub(super) fn set_mark() -> Value {
     json!({ "secret": "set" })
 }
 
@@ -270,103 +219,6 @@ fn mark_value() -> InlineTable {
     mark
 }
 
-/// A value after a JSON merge patch (RFC 7396): objects merge, `null` removes, all else replaces.
-#[must_use]
-pub fn merge_patch(target: &Value, patch: &Value) -> Value {
-    let Value::Object(changes) = patch else {
-        return patch.clone();
-    };
-    let mut merged = match target {
-        // A secret's mark is a value of its own, not a section to merge into.
-        Value::Object(entries) if !is_set_mark(target) => entries.clone(),
-        _ => Map::new(),
-    };
-    for (key, change) in changes {
-        if change.is_null() {
-            merged.remove(key);
-        } else {
-            let before = merged.get(key).unwrap_or(&Value::Null);
-            let after = merge_patch(before, change);
-            merged.insert(key.clone(), after);
-        }
-    }
-    Value::Object(merged)
-}
-
-/// A text with the values of `wanted` and the comments of `text`. Keys that `wanted` does not
-/// have are removed; equal values keep their formatting.
-///
-/// # Errors
-/// Where `text` is not TOML, or `wanted` has a null, which TOML cannot say.
-pub fn with_values(text: &str, wanted: &Map<String, Value>) -> Result<String, String> {
-    let mut document: DocumentMut = text
-        .parse()
-        .map_err(|error: toml_edit::TomlError| error.to_string())?;
-    set_table(document.as_table_mut(), wanted)?;
-    Ok(document.to_string())
-}
-
-fn set_table(table: &mut Table, wanted: &Map<String, Value>) -> Result<(), String> {
-    let gone: Vec<String> = table
-        .iter()
-        .map(|(key, _)| key.to_owned())
-        .filter(|key| !wanted.contains_key(key))
-        .collect();
-    for key in gone {
-        table.remove(&key);
-    }
-    for (key, value) in wanted {
-        if let (Some(Item::Table(below)), Value::Object(entries)) = (table.get_mut(key), value)
-            && !is_set_mark(value)
-        {
-            set_table(below, entries)?;
-            continue;
-        }
-        if table
-            .get(key)
-            .is_some_and(|item| item_value(item).as_ref() == Some(value))
-        {
-            continue;
-        }
-        let fresh = item(key, value)?;
-        match table.get_mut(key) {
-            Some(Item::Value(old)) if fresh.is_value() => {
-                let decor = old.decor().clone();
-                if let Item::Value(mut new) = fresh {
-                    *new.decor_mut() = decor;
-                    *old = new;
-                }
-            }
-            _ => drop(table.insert(key, fresh)),
-        }
-    }
-    Ok(())
-}
-
-fn item_value(item: &Item) -> Option<Value> {
-    let text = format!("v = {}", item.as_value()?.to_string().trim());
-    let table: toml::Table = text.parse().ok()?;
-    table.get("v").map(toml_to_json)
-}
-
-fn item(key: &str, value: &Value) -> Result<Item, String> {
-    let toml = json_to_toml(value)
-        .ok_or_else(|| format!("`{key}` is null, which TOML cannot say; leave it out"))?;
-    let mut table = toml::Table::new();
-    table.insert("v".to_owned(), toml);
-    if let (Value::Object(_), false) = (value, is_set_mark(value)) {
-        let text = toml::to_string(&table).map_err(|error| error.to_string())?;
-        let mut document: DocumentMut = text
-            .parse()
-            .map_err(|error: toml_edit::TomlError| error.to_string())?;
-        return Ok(document.remove("v").unwrap_or_default());
-    }
-    let text = table["v"].to_string();
-    text.parse::<toml_edit::Value>()
-        .map(Item::Value)
-        .map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,29 +278,5 @@ mod tests {
         assert_eq!(line_of(text, "/http/port"), Some(5));
         assert_eq!(line_of(text, "/http/missing"), Some(3));
         assert_eq!(line_of(text, "/nothing"), None);
-    }
-
-    #[test]
-    fn a_merge_patch_merges_as_the_rfc_says() {
-        let target = json!({ "a": "b", "c": { "d": "e", "f": "g" }, "s": { "secret": "set" } });
-        let patch =
-            json!({ "a": "z", "c": { "f": null }, "s": { "secret": "set" }, "n": { "m": null } });
-        assert_eq!(
-            merge_patch(&target, &patch),
-            json!({ "a": "z", "c": { "d": "e" }, "s": { "secret": "set" }, "n": {} })
-        );
-    }
-
-    #[test]
-    fn new_values_keep_the_comments_of_the_text() {
-        let text = "# top\ntitle = \"x\" # side\n\n[http]\n# the port\nport = 80\n";
-        let wanted = json!({ "title": "y", "http": { "port": 80, "host": "h" } });
-        let out = with_values(text, wanted.as_object().unwrap()).unwrap();
-        assert_eq!(
-            out,
-            "# top\ntitle = \"y\" # side\n\n[http]\n# the port\nport = 80\nhost = \"h\"\n"
-        );
-        let out = with_values(&out, json!({ "title": "y" }).as_object().unwrap()).unwrap();
-        assert_eq!(out, "# top\ntitle = \"y\" # side\n");
     }
 }

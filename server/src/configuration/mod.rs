@@ -7,11 +7,15 @@
 mod diff;
 mod document;
 mod file;
+mod restored;
 mod secrets;
 mod service;
+mod values;
 
 pub use diff::{DiffLine, diff};
-pub use document::{Draft, Restored, etag, etag_of, line_of, merge_patch, with_values};
+pub use document::{Draft, etag, etag_of, line_of};
 pub use file::{FileIdentity, write_atomically, write_identified};
+pub use restored::Restored;
 pub use secrets::{SealedSecret, SecretKey, SecretKeyError};
 pub use service::{ConfigurationError, Configurations, Kept, Secrets};
+pub use values::{merge_patch, with_values};

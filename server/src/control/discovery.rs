@@ -39,10 +39,13 @@ impl Control {
             .map_err(|error| ControlError::files(error.to_string()))
     }
 
-    pub(super) async fn discover_at_start(&self) -> Result<(), ControlError> {
+    /// The first look. What it remembers goes on to [`Self::spawn_discovery`], so that nothing is
+    /// hashed twice.
+    pub(super) async fn discover_at_start(&self) -> Result<Eyes, ControlError> {
         let mut eyes = Eyes::default();
         self.discover(&mut eyes).await?;
-        self.follow_entries(&mut eyes, true).await
+        self.follow_entries(&mut eyes, true).await?;
+        Ok(eyes)
     }
 
     /// Looks once, outside its rhythm: after a person put a module there and asks for it at once.
@@ -53,11 +56,10 @@ impl Control {
         self.discover(&mut Eyes::default()).await
     }
 
-    pub(super) fn spawn_discovery(&self) {
+    pub(super) fn spawn_discovery(&self, mut eyes: Eyes) {
         let control = self.clone();
         let (soft, every) = (self.soft().clone(), self.settings().scan_every);
         self.0.parts.tracker.spawn(async move {
-            let mut eyes = Eyes::default();
             while soft
                 .run_until_cancelled(tokio::time::sleep(every))
                 .await

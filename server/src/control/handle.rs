@@ -132,9 +132,9 @@ impl Control {
     pub async fn start(&self) -> Result<(), ControlError> {
         self.sweep().await?;
         self.resume_operations().await?;
-        self.discover_at_start().await?;
+        let eyes = self.discover_at_start().await?;
         self.look_at_files(true).await;
-        self.spawn_discovery();
+        self.spawn_discovery(eyes);
         self.spawn_watch();
         Ok(())
     }
