@@ -310,7 +310,23 @@ async fn close(shared: &Shared, connection: &Connection) -> Result<(), String> {
 async fn forward_output(stderr: tokio::process::ChildStderr) {
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        tracing::info!(target: "base_node", "{line}");
+        relay(&line);
+    }
+}
+
+/// Writes a line of the child, `time LEVEL message`, into the host's own log at its level.
+fn relay(line: &str) {
+    let level = line.split_whitespace().nth(1).unwrap_or_default();
+    let message = line
+        .split_once(level)
+        .map_or(line, |(_, rest)| rest.trim_start());
+    match level {
+        "ERROR" => tracing::error!(target: "base_node", "{message}"),
+        "INFO" => tracing::info!(target: "base_node", "{message}"),
+        "DEBUG" | "TRACE" => tracing::debug!(target: "base_node", "{message}"),
+        "WARN" => tracing::warn!(target: "base_node", "{message}"),
+        // Not from the child's telemetry: an assertion's last words, for instance.
+        _ => tracing::warn!(target: "base_node", "{line}"),
     }
 }
 

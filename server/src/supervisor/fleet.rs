@@ -127,7 +127,7 @@ pub(super) async fn shutdown(context: &Arc<Context>, deadline: Duration) -> Shut
             let _ = tokio::time::timeout(KILL_RESERVE, over).await;
         }
     }
-    context.ledger.settled().await;
+    context.ledger.end().await;
     ShutdownReport {
         stopped,
         killed,

@@ -20,13 +20,19 @@ const ON_THE_WAY: usize = 256;
 
 type Record = Box<dyn FnOnce(Store) -> BoxFuture<'static, ()> + Send>;
 
+enum Post {
+    Record(Record),
+    /// The last one: handles may outlive the supervisor, the task must not.
+    End,
+}
+
 /// The handle to the one task that records.
 #[derive(Clone)]
-pub(super) struct Ledger(mpsc::Sender<Record>);
+pub(super) struct Ledger(mpsc::Sender<Post>);
 
 impl Ledger {
     pub fn start(store: Store, tracker: &TaskTracker) -> Self {
-        let (post, mut records) = mpsc::channel::<Record>(QUEUE);
+        let (post, mut records) = mpsc::channel::<Post>(QUEUE);
         tracker.spawn(async move {
             let mut on_the_way = FuturesOrdered::new();
             loop {
@@ -34,8 +40,8 @@ impl Ledger {
                     biased;
                     Some(()) = on_the_way.next(), if !on_the_way.is_empty() => {}
                     record = records.recv(), if on_the_way.len() < ON_THE_WAY => match record {
-                        Some(record) => on_the_way.push_back(record(store.clone())),
-                        None => break,
+                        Some(Post::Record(record)) => on_the_way.push_back(record(store.clone())),
+                        Some(Post::End) | None => break,
                     },
                 }
             }
@@ -58,8 +64,8 @@ impl Ledger {
                 }
             })
         });
-        // The task ends with the host only.
-        let _ = self.0.send(record).await;
+        // The task ends with the supervisor only.
+        let _ = self.0.send(Post::Record(record)).await;
     }
 
     pub async fn event(&self, event: NewEvent) {
@@ -74,8 +80,15 @@ impl Ledger {
                 let _ = done.send(());
             })
         });
-        if self.0.send(mark).await.is_ok() {
+        if self.0.send(Post::Record(mark)).await.is_ok() {
             let _ = settled.await;
         }
+    }
+
+    /// Takes nothing any more, and ends when everything posted before is on disk.
+    pub async fn end(&self) {
+        self.settled().await;
+        // A task that is gone has ended already.
+        let _ = self.0.send(Post::End).await;
     }
 }
