@@ -181,9 +181,10 @@ impl Node {
             .headers
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind == "text/event-stream");
-        let bytes = match stream {
-            true => axum::body::Bytes::new(),
-            false => to_bytes(body, usize::MAX).await.unwrap(),
+        let bytes = if stream {
+            axum::body::Bytes::new()
+        } else {
+            to_bytes(body, usize::MAX).await.unwrap()
         };
         assert!(parts.headers.contains_key("x-request-id"));
         Answer {
