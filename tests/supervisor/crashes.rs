@@ -205,15 +205,25 @@ async fn killing_at_random_leaks_no_descriptor_and_no_zombie() {
     let before = descriptors();
 
     let mut last = None;
-    for _ in 0..25 {
+    let mut waits = Vec::new();
+    for round in 0..25 {
+        let asked = Instant::now();
         let running = host
             .until(&clock, |now| {
                 now.state == ObservedState::Running && now.run != last
             })
             .await;
+        if round > 0 {
+            waits.push(asked.elapsed());
+        }
         last = running.run;
         signal(running.pid.unwrap(), "KILL");
     }
+    waits.sort();
+    println!(
+        "kill → running: median {:?}, longest {:?}",
+        waits[12], waits[23]
+    );
     host.until(&clock, |now| {
         now.state == ObservedState::Running && now.run != last
     })

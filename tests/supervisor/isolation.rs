@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use bllvm_node::model::ObservedState;
+use bllvm_node::model::{Grant, ObservedState};
 use serde_json::json;
 
-use crate::harness::{Host, module, processes_in};
+use crate::harness::{Host, digest, module, name, processes_in};
 
 #[tokio::test]
 async fn a_module_sees_its_own_environment_and_descriptors_only() {
@@ -185,4 +185,45 @@ async fn usage_is_sampled() {
         layers.iter().any(|layer| layer.layer == "pid_namespace"),
         "{layers:?}"
     );
+}
+
+/// Installs a Python script as a module.
+async fn install_script(host: &Host, text: &str) -> bllvm_manifest::ModuleName {
+    let script = name("script");
+    let folder = host.folder(&script);
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("main.py");
+    std::fs::write(&path, text).unwrap();
+    let manifest = "name = \"script\"\nversion = \"0.1.0\"\nentry_point = \"main.py\"\n\
+                    [runtime]\ninterpreter = \"python3\"\n";
+    host.found(manifest.parse().unwrap(), &path).await;
+    host.confirm(&script, digest(&path), Some(Grant::default()))
+        .await;
+    host.supervisor.wake_all();
+    script
+}
+
+#[tokio::test]
+async fn a_script_runs_from_its_verified_copy() {
+    let host = Host::start().await;
+    let text = "import sys, time\nprint('hello from', sys.argv[0], flush=True)\nsys.exit(4)\n";
+    let script = install_script(&host, text).await;
+
+    let failure = host.load(&script).await.failure.unwrap();
+
+    assert!(failure.detail.contains("exit code 4"), "{failure:?}");
+    host.eventually("the script's output", async || {
+        let store = host.dir.path().join("store");
+        let words = format!("hello from {}", store.display());
+        host.log(&script).contains(&words).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_interpreter_that_nobody_allowed_is_refused() {
+    let host = Host::with(|settings| settings.interpreters.clear()).await;
+    let script = install_script(&host, "pass").await;
+    let failure = host.load(&script).await.failure.unwrap();
+    assert_eq!(failure.code, "interpreter_not_allowed");
 }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bllvm_ipc::handshake::{Goodbye, accept};
+use bllvm_ipc::handshake::Goodbye;
 use bllvm_ipc::lifecycle::{ConfigProblem, Configure, Drain, NewConfig, Ready, StartReason};
 use bllvm_ipc::log::Level;
 use bllvm_ipc::types::Empty;
 use bllvm_ipc::{CallError, Connection, Limits, Method, Stream, method as m};
-use bllvm_launch::Policy;
 use bllvm_manifest::{Digest, Manifest};
 use semver::Version;
 use serde_json::{Value, json};
@@ -18,18 +17,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::fault::{StartFailure, exit_of};
+use super::greet::greet;
 use super::heartbeat::Heartbeat;
-use super::process::{self, Process, SpawnRequest, Tail};
+use super::process::{self, Process, Tail};
 use super::programs::Program;
-use super::{CurrentConfig, Entry};
+use super::spawn::{no_descriptors, spawn};
+use super::{CurrentConfig, Entry, IsolationLayer, IsolationState};
 use crate::clock;
-use crate::ipc::{Identity, Session, welcome};
-use crate::logs::{LogSource, NewLine};
+use crate::ipc::Session;
 use crate::model::{Exit, Id, ReloadMode};
 use crate::store::commands::{RunEnded, RunReady, RunStarted};
 
 /// How long a process may take to end after its channel closed, before it is a fault.
-const CLOSE_GRACE: Duration = Duration::from_secs(1);
+pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(1);
 /// How long output may still come after the last process ended.
 const OUTPUT_GRACE: Duration = Duration::from_millis(200);
 
@@ -190,6 +190,30 @@ impl Instance {
         ));
         context.ledger.record(RunReady { id: self.run }).await;
         Ok(())
+    }
+
+    /// What isolates it, and how far its program is verified.
+    pub fn isolation(&self) -> Vec<IsolationLayer> {
+        let (state, detail) = match &self.plan.program {
+            Program::Bytes(_) => (
+                IsolationState::Enforced,
+                "the bytes that run are the confirmed ones".to_owned(),
+            ),
+            Program::Script { interpreter, .. } => (
+                IsolationState::Partial,
+                format!(
+                    "the script is the confirmed one; its interpreter {} is not verified",
+                    interpreter.display()
+                ),
+            ),
+        };
+        let program = IsolationLayer {
+            layer: "program".to_owned(),
+            state,
+            detail,
+        };
+        let layers = self.process.life().isolation;
+        [program].into_iter().chain(layers).collect()
     }
 
     /// Asks for something that the module must do to go on living.
@@ -389,176 +413,4 @@ impl Leftover<'_> {
             .await;
         exit
     }
-}
-
-async fn greet(
-    context: &Context,
-    entry: &Entry,
-    run: Id,
-    stream: &Stream,
-    process: &Process,
-) -> Result<(), StartFailure> {
-    let settings = &context.settings;
-    let limits = Limits {
-        hello_deadline: settings.hello_deadline,
-        ..Limits::default()
-    };
-    let life = process.settled().await;
-    if let Some((errno, what, way_out)) = &life.refused {
-        return Err(StartFailure::refused(*errno, what, way_out));
-    }
-    let identity = Identity {
-        module: entry.name.clone(),
-        run,
-        grant: entry.rights.get(),
-        heartbeat: settings.heartbeat,
-    };
-    let ended = |end: Option<process::ProcessEnd>| {
-        let end = end.unwrap_or(process::ProcessEnd::Unknown);
-        StartFailure::ended("before it said hello", &end)
-    };
-    let error = tokio::select! {
-        biased;
-        greeted = accept(stream, &limits, |hello| welcome(&identity, hello)) => match greeted {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        },
-        life = process.until(|life| life.end.is_some() || life.gone) => return Err(ended(life.end)),
-    };
-    let failure = StartFailure::handshake(&error, settings.hello_deadline.as_millis());
-    if failure.code != "handshake_failed" {
-        return Err(failure);
-    }
-    // A closed channel is as a rule the first that is seen of a crash.
-    let end = process.until(|life| life.end.is_some() || life.gone);
-    match timeout(CLOSE_GRACE, end).await {
-        Ok(life) => Err(ended(life.end)),
-        Err(_) => Err(failure),
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
-fn no_descriptors(error: std::io::Error) -> StartFailure {
-    StartFailure::passing(
-        "spawn_failed",
-        format!("the host has no descriptor left: {error}"),
-        None,
-    )
-}
-
-async fn spawn(
-    context: &Arc<Context>,
-    entry: &Entry,
-    plan: &Plan,
-    inheritance: Inheritance,
-    channel: std::os::fd::OwnedFd,
-) -> Result<(Process, Tail, watch::Receiver<()>), StartFailure> {
-    let launch = process::find_launch(context.settings.launch.as_deref())?;
-    let data_dir = context.settings.module_data_dir(&entry.name);
-    make_private_dir(&data_dir).map_err(|error| {
-        StartFailure::fault(
-            "data_dir",
-            format!(
-                "its data directory {} could not be made: {error}",
-                data_dir.display()
-            ),
-            "check the owner and permissions of the host's data directory, then retry",
-        )
-    })?;
-    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
-    let pipe = || pipe().map_err(|error| no_descriptors(error.into()));
-    let ((stdout, out), (stderr, err), (reports, status)) = (pipe()?, pipe()?, pipe()?);
-    let (program, argv) = match &plan.program {
-        // The descriptor's number is filled in by the spawner.
-        Program::Bytes(_) => (
-            bllvm_launch::Program::Descriptor(0),
-            vec![plan.manifest.entry_point.as_str().to_owned()],
-        ),
-        Program::Script {
-            interpreter,
-            script,
-        } => (
-            bllvm_launch::Program::Path(interpreter.clone()),
-            vec![
-                interpreter.display().to_string(),
-                script.display().to_string(),
-            ],
-        ),
-    };
-    let mut inherited = vec![channel];
-    inherited.extend(inheritance.descriptors);
-    let request = SpawnRequest {
-        launch,
-        policy: Policy {
-            inherited: 0,
-            status_fd: 0,
-            program,
-            argv,
-            cwd: data_dir.clone(),
-            memory_bytes: plan.manifest.resources.memory.as_bytes(),
-            files: u64::from(plan.manifest.resources.files),
-        },
-        env: environment(entry, &data_dir, inherited.len(), inheritance.names),
-        stdout: out,
-        stderr: err,
-        inherited,
-        status,
-        program: plan.program.descriptor().map_err(no_descriptors)?,
-    };
-    let spawned = context.spawner.spawn(request).await?;
-    let process = Process::watch(spawned, reports, &context.tracker).map_err(no_descriptors)?;
-    let tail = Tail::default();
-    let (open, output) = watch::channel(());
-    let open = Arc::new(open);
-    for (pipe, source, level) in [
-        (stdout, LogSource::Stdout, Level::Info),
-        (stderr, LogSource::Stderr, Level::Warn),
-    ] {
-        let (logs, module, tail, open) = (
-            context.logs.clone(),
-            entry.name.clone(),
-            tail.clone(),
-            Arc::clone(&open),
-        );
-        context.tracker.spawn(async move {
-            let each = |line| logs.append(&module, NewLine::new(level, source, line));
-            process::drain(pipe, tail, each).await;
-            // The receiver sees the end when both are through.
-            drop(open);
-        });
-    }
-    Ok((process, tail, output))
-}
-
-fn make_private_dir(path: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    if let Some(above) = path.parent() {
-        std::fs::create_dir_all(above)?;
-    }
-    match std::fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        made => made,
-    }
-}
-
-/// Everything that a module finds in its environment; `LISTEN_PID` is set by the launcher.
-fn environment(
-    entry: &Entry,
-    data_dir: &std::path::Path,
-    descriptors: usize,
-    names: String,
-) -> Vec<(String, String)> {
-    let passed = ["PATH", "LANG", "TZ"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
-    let home = data_dir.display().to_string();
-    passed
-        .chain([
-            ("HOME".to_owned(), home.clone()),
-            ("BLLVM_DATA_DIR".to_owned(), home),
-            ("BLLVM_MODULE".to_owned(), entry.name.to_string()),
-            ("LISTEN_FDS".to_owned(), descriptors.to_string()),
-            ("LISTEN_FDNAMES".to_owned(), names),
-        ])
-        .collect()
 }

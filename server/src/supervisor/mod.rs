@@ -11,6 +11,7 @@ pub mod decide;
 mod dependencies;
 mod fault;
 mod fleet;
+mod greet;
 mod handle;
 mod heartbeat;
 mod instance;
@@ -24,6 +25,8 @@ mod registry;
 mod reload;
 mod sampling;
 mod settings;
+mod show;
+mod spawn;
 mod start;
 mod worker;
 

@@ -125,11 +125,11 @@ impl Worker {
         }
         let mut instance = self.bring_to_prepared(plan).await?;
         if shown {
-            let life = instance.process.life();
+            let (pid, isolation) = (instance.process.life().pid, instance.isolation());
             self.entry.observed.send_modify(|observed| {
-                observed.pid = life.pid;
+                observed.pid = pid;
                 observed.run = Some(instance.run);
-                observed.isolation = life.isolation;
+                observed.isolation = isolation;
             });
         }
         self.progress("activating").await;

@@ -13,6 +13,7 @@ use bllvm_manifest::Digest;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::Entry;
 use super::backoff::Backoff;
 use super::context::Context;
 use super::decide::{Action, Desired, Now, decide};
@@ -21,10 +22,8 @@ use super::fault::{StartFailure, describe};
 use super::instance::{Instance, Plan};
 use super::listeners::Listeners;
 use super::registry::Serving;
-use super::{Entry, Observed};
 use crate::model::{DesiredState, Exit, Grant, Health, Id, Module, ObservedState, Operation};
 use crate::store::StoreError;
-use crate::store::commands::StateChanged;
 
 /// When a store that did not answer is asked again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -366,92 +365,6 @@ impl Worker {
             .await;
     }
 
-    /// What a stopped module waits for.
-    async fn show_wait(&mut self) {
-        let wanted = self.module.desired == DesiredState::Running && self.module.enabled;
-        let observed = self.entry.observed();
-        match self.now {
-            Now::Stopped => {
-                let wait = self.waits.as_ref().filter(|_| wanted);
-                let reason = wait.map(|wait| wait.reason.clone());
-                let way_out = wait.and_then(|wait| wait.way_out.clone());
-                if observed.reason != reason || observed.way_out != way_out {
-                    self.entry
-                        .observed
-                        .send_modify(|observed| observed.way_out = way_out);
-                    self.show(ObservedState::Stopped, Health::Unknown, reason, None)
-                        .await;
-                }
-            }
-            Now::Running => {
-                let health = match &self.waits {
-                    Some(wait) => Health::Degraded {
-                        message: wait.reason.clone(),
-                    },
-                    None => Health::Healthy,
-                };
-                if observed.health != health {
-                    self.show(ObservedState::Running, health, None, None).await;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Makes a state seen and recorded.
-    pub async fn show(
-        &mut self,
-        state: ObservedState,
-        health: Health,
-        reason: Option<String>,
-        next_start: Option<Duration>,
-    ) {
-        let now = self.context.clock.now();
-        let instance = self.instance.as_ref();
-        let (run, life) = (
-            instance.map(|instance| instance.run),
-            instance.map(|instance| instance.process.life()),
-        );
-        let revision = instance.and_then(|instance| instance.plan.revision());
-        let listeners = self.listeners.addresses();
-        self.entry.observed.send_modify(|observed| {
-            if observed.state != state {
-                observed.since = now;
-            }
-            if state == ObservedState::Running && observed.state != state {
-                observed.ready_at = Some(now);
-            }
-            observed.state = state;
-            observed.health = health.clone();
-            observed.reason = reason.clone();
-            observed.run = run;
-            observed.revision = revision;
-            observed.next_start_at = next_start
-                .map(|wait| now.plus_ms(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
-            observed.listeners = listeners;
-            match life {
-                Some(life) => {
-                    observed.pid = life.pid;
-                    observed.isolation = life.isolation;
-                }
-                None => forget_process(observed),
-            }
-            if state != ObservedState::Failed && reason.is_none() {
-                observed.way_out = None;
-            }
-        });
-        self.context.registry.changed();
-        self.context
-            .ledger
-            .record(StateChanged {
-                module: self.entry.name.clone(),
-                state,
-                health,
-                reason,
-            })
-            .await;
-    }
-
     /// How a run that was asked to end did so.
     pub fn remember_stop(&mut self, exit: &Exit) {
         if let Exit::Killed { reason } = exit {
@@ -466,21 +379,6 @@ impl Worker {
     pub fn elapsed(&self) -> Duration {
         self.epoch.elapsed()
     }
-}
-
-/// What belonged to the process that ended.
-fn forget_process(observed: &mut Observed) {
-    observed.pid = None;
-    observed.ready_at = None;
-    observed.cpu_percent = 0.0;
-    observed.memory_bytes = 0;
-    observed.cursor_lag = 0;
-    observed.methods.clear();
-    observed.status.clear();
-    observed.tasks.clear();
-    observed.progress.clear();
-    observed.metrics.clear();
-    observed.isolation.clear();
 }
 
 /// What can happen to a running process.
