@@ -217,10 +217,10 @@ async fn a_second_instance_is_told_who_is_there() {
         panic!("{second:?}");
     };
     assert_eq!(*pid, Some(std::process::id()));
-    let text = second.unwrap_err().to_string();
+    let said = second.unwrap_err().to_string();
     assert!(
-        text.contains(&format!("process {}", std::process::id())),
-        "{text}"
+        said.contains(&format!("process {}", std::process::id())),
+        "{said}"
     );
     // Closing lets go of the directory.
     test.reopened().await;

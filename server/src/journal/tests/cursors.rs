@@ -112,7 +112,7 @@ impl World {
         match step {
             Step::Publish { count, mixed } => {
                 let kind = |number: usize| {
-                    if *mixed && number % 2 == 0 {
+                    if *mixed && number.is_multiple_of(2) {
                         "other.thing"
                     } else {
                         "wanted.thing"

@@ -54,7 +54,7 @@ impl Outlet for Receiver {
     }
 
     async fn closed(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -90,9 +90,8 @@ impl Receiver {
                 arrived.await;
             }
         };
-        if timeout(Duration::from_secs(20), wait).await.is_err() {
-            panic!("it never came; there are {:?}", self.all());
-        }
+        let came = timeout(Duration::from_secs(20), wait).await;
+        assert!(came.is_ok(), "it never came; there are {:?}", self.all());
     }
 }
 
