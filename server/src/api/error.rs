@@ -1,6 +1,6 @@
 //! Refusals over HTTP: one closed list of codes and one document, `application/problem+json`
 //! (RFC 9457). Every other part speaks of its errors in its own words; they become a [`Problem`]
-//! here and nowhere else.
+//! in `translate` and nowhere else.
 //!
 //! A handler answers an [`ApiError`]. The outermost layer (`edge`) writes the body, because it
 //! knows the request's id; it also turns the framework's own refusals into the same document.
@@ -12,15 +12,10 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bllvm_manifest::ConfigProblem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::control::ControlError;
 use crate::model::{Id, Scope};
-use crate::node::NodeError;
-use crate::store::StoreError;
-use crate::supervisor::CallFailure;
 
 macro_rules! codes {
     ($( $variant:ident = $word:literal, $status:ident, $title:literal; )+) => {
@@ -283,105 +278,6 @@ impl ApiError {
     /// The document.
     pub fn into_problem(self) -> Problem {
         *self.0
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        let detail = error.to_string();
-        match error {
-            StoreError::NotFound { .. } => Self::new(Code::NotFound, detail),
-            StoreError::Conflict { operation, .. } => {
-                Self::new(Code::OperationOpen, detail).with_operation(Some(operation))
-            }
-            StoreError::EtagMismatch { current } => {
-                Self::new(Code::PreconditionFailed, detail).with_etag(current)
-            }
-            StoreError::DiskFull | StoreError::DiskLow { .. } => {
-                Self::new(Code::DiskFull, detail).retry_after_ms(60_000)
-            }
-            StoreError::Refused { code, .. } => Self::from_word(code, detail),
-            StoreError::BadCursor { .. } => {
-                Self::new(Code::InvalidParameter, format!("`cursor`: {detail}"))
-            }
-            StoreError::Closed => Self::new(Code::ShuttingDown, detail).retry_after_ms(5000),
-            other => Self::internal(other),
-        }
-    }
-}
-
-impl From<ControlError> for ApiError {
-    /// The verb was refused, and the audit trail has it already.
-    fn from(error: ControlError) -> Self {
-        let detail = error.to_string();
-        let mut refused = match error {
-            ControlError::NotFound { .. } => Self::new(Code::NotFound, detail),
-            ControlError::Conflict {
-                code, operation, ..
-            } => Self::from_word(code.as_str(), detail).with_operation(operation),
-            ControlError::Refused { code, .. } => Self::from_word(code.as_str(), detail),
-            ControlError::Invalid { problems } => {
-                let errors = problems.iter().map(FieldProblem::from).collect();
-                Self::new(Code::InvalidConfig, detail).with_errors(errors)
-            }
-            ControlError::PreconditionRequired => Self::new(Code::PreconditionRequired, detail),
-            ControlError::PreconditionFailed { current } => {
-                Self::new(Code::PreconditionFailed, detail).with_etag(current)
-            }
-            ControlError::Unavailable { retry_ms, .. } => {
-                Self::new(Code::Unavailable, detail).retry_after_ms(retry_ms)
-            }
-            ControlError::Call(failure) => failure.into(),
-            ControlError::Files { .. } => Self::new(Code::InvalidRequest, detail),
-            ControlError::Store(store) => store.into(),
-        };
-        refused.mark_audited();
-        refused
-    }
-}
-
-impl From<CallFailure> for ApiError {
-    fn from(failure: CallFailure) -> Self {
-        let detail = failure.to_string();
-        match failure {
-            CallFailure::NoModule(_) => Self::new(Code::ModuleNotFound, detail),
-            CallFailure::NotRunning { .. } => Self::new(Code::ModuleNotRunning, detail),
-            CallFailure::NoMethod { .. } => Self::new(Code::MethodNotFound, detail),
-            CallFailure::Invalid(_) => Self::new(Code::InvalidRequest, detail),
-            CallFailure::Gone => Self::new(Code::ModuleGone, detail),
-            CallFailure::Deadline(_) => Self::new(Code::DeadlineExceeded, detail),
-            CallFailure::Refused(reply) => {
-                let refused = Self::new(Code::ModuleRefused, reply.to_string());
-                match reply.retry_after_ms {
-                    Some(ms) => refused.retry_after_ms(ms),
-                    None => refused,
-                }
-            }
-        }
-    }
-}
-
-impl From<&ConfigProblem> for FieldProblem {
-    fn from(problem: &ConfigProblem) -> Self {
-        Self {
-            pointer: problem.pointer.clone(),
-            detail: problem.to_string(),
-        }
-    }
-}
-
-impl From<NodeError> for ApiError {
-    fn from(error: NodeError) -> Self {
-        let detail = error.to_string();
-        match error {
-            NodeError::Unsupported(_) => Self::new(Code::Unsupported, detail),
-            NodeError::NotFound(_) => Self::new(Code::BlockNotFound, detail),
-            NodeError::Unavailable { retry_ms, .. } => {
-                Self::new(Code::NodeUnavailable, detail).retry_after_ms(retry_ms)
-            }
-            NodeError::Invalid { .. } => Self::new(Code::InvalidRequest, detail),
-            NodeError::Internal(_) => Self::internal(error),
-        }
     }
 }
 

@@ -21,6 +21,7 @@ mod state;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+mod translate;
 pub mod v1;
 
 use axum::Router;
