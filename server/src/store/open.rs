@@ -59,7 +59,7 @@ pub(super) async fn open(
     clock: SharedClock,
     options: Options,
 ) -> Result<Store, StoreError> {
-    let lock = DataDirLock::take(data_dir)?;
+    let lock = DataDirLock::take(data_dir).await?;
     let path = data_dir.join(FILE);
     let connect = SqliteConnectOptions::new()
         .filename(&path)
