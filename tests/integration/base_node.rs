@@ -161,6 +161,8 @@ async fn reorganisations_of_1_3_and_6_blocks_are_announced_in_order() {
     }
     for depth in [1, 3, 6] {
         let tip = factory.engine.tip().unwrap();
+        // A block that was never announced would need no undoing.
+        host.announced(hash_of(tip.hash)).await;
         let fork = factory
             .engine
             .block_hash_at(tip.height - depth)

@@ -1,5 +1,6 @@
 //! A running node, and its end in the reverse order of its start.
 
+use bllvm_manifest::ModuleName;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -96,7 +97,7 @@ impl Running {
             .shutdown(self.config.limits.shutdown_deadline)
             .await;
         if !report.killed.is_empty() {
-            let killed: Vec<&str> = report.killed.iter().map(|name| name.as_str()).collect();
+            let killed: Vec<&str> = report.killed.iter().map(ModuleName::as_str).collect();
             let killed = killed.join(", ");
             tracing::warn!(
                 modules = killed,

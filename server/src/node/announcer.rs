@@ -34,8 +34,8 @@ pub async fn announce(store: Store, node: Arc<dyn ReadNode>, stop: CancellationT
     let mut shown = NodeState::Starting;
     loop {
         let pause = match catch_up(&store, &*node, &mut shown).await {
-            Ok(()) => None,
-            Err(Failure::Node(NodeError::Unavailable { .. } | NodeError::Unsupported(_))) => None,
+            Ok(())
+            | Err(Failure::Node(NodeError::Unavailable { .. } | NodeError::Unsupported(_))) => None,
             Err(failure) => {
                 tracing::warn!(error = %failure, "could not announce the chain; trying again");
                 Some(RETRY)
@@ -107,7 +107,9 @@ async fn catch_up(
             return Ok(());
         }
         let events = steps.iter().map(step_event).collect();
-        steps.iter().for_each(|step| follow(&mut cursor, step));
+        for step in &steps {
+            follow(&mut cursor, step);
+        }
         store
             .commit(Announce {
                 events,
