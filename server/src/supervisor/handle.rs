@@ -43,10 +43,11 @@ impl Supervisor {
 
     /// What is wanted of a module changed.
     pub fn wake(&self, module: &ModuleName) {
-        match self.context.registry.find(module) {
-            Some(entry) => entry.wake.notify_one(),
-            None => self.context.look_again.notify_one(),
+        if let Some(entry) = self.context.registry.find(module) {
+            entry.wake.notify_one();
         }
+        // One that somebody follows has an entry before it has a worker.
+        self.context.look_again.notify_one();
         // Those that need it may have been waiting for it.
         self.context.registry.changed();
     }
