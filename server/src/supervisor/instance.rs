@@ -7,7 +7,7 @@ use bllvm_ipc::handshake::Goodbye;
 use bllvm_ipc::lifecycle::{ConfigProblem, Configure, Drain, NewConfig, Ready, StartReason};
 use bllvm_ipc::log::Level;
 use bllvm_ipc::types::Empty;
-use bllvm_ipc::{CallError, Connection, Limits, Method, Stream, method as m};
+use bllvm_ipc::{CallError, Connection, Limits, Method, Stream, WireError, method as m};
 use bllvm_manifest::{Digest, Manifest};
 use semver::Version;
 use serde_json::{Value, json};
@@ -259,19 +259,25 @@ impl Instance {
     /// Why the channel closed: the process ended, broke the protocol, or let go of it.
     pub async fn why_closed(&self, when: &str) -> StartFailure {
         let fault = self.connection.closed().await;
-        if let Err(fault) = &*fault {
-            return StartFailure::killed(
-                "protocol_fault",
-                "protocol_fault",
-                format!("it broke the protocol {when}: {fault}"),
-            );
-        }
+        let torn = match &*fault {
+            Ok(()) => None,
+            // A process that ends with frames unread or half-written resets its channel.
+            Err(torn @ (WireError::Io(_) | WireError::Truncated)) => Some(torn.to_string()),
+            Err(fault) => {
+                return StartFailure::killed(
+                    "protocol_fault",
+                    "protocol_fault",
+                    format!("it broke the protocol {when}: {fault}"),
+                );
+            }
+        };
         let end = self.process.until(|life| life.end.is_some() || life.gone);
         if let Ok(life) = timeout(CLOSE_GRACE, end).await {
             let end = life.end.unwrap_or(process::ProcessEnd::Unknown);
             return StartFailure::ended(when, &end);
         }
-        let words = self.session.goodbye().map(|words| format!(": {words}"));
+        let words = self.session.goodbye().map(|words| words.to_string());
+        let words = words.or(torn).map(|words| format!(": {words}"));
         StartFailure::killed(
             "protocol_fault",
             "protocol_fault",
