@@ -346,7 +346,7 @@ impl Control {
             return Ok(());
         }
         let problems = verdict.problems.into_iter().map(|problem| ConfigProblem {
-            pointer: String::new(),
+            pointer: pointer(&problem.key),
             key: problem.key,
             // The module saw the secrets, and its words are shown and kept.
             message: without_secrets(problem.message, &draft.secrets),
@@ -363,6 +363,14 @@ impl Control {
             .then(|| ReloadMode::from_word(module.manifest.reload.mode.as_str()))
             .flatten()
     }
+}
+
+/// The JSON pointer of a dotted key that a module named; plain keys, as modules write them.
+fn pointer(key: &str) -> String {
+    let parts = key.split('.').filter(|part| !part.is_empty());
+    parts
+        .map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1")))
+        .collect()
 }
 
 fn without_secrets(mut text: String, secrets: &BTreeMap<String, Value>) -> String {
