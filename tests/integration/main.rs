@@ -1,4 +1,18 @@
 //! Behaviour over HTTP, sockets and processes: the real server, the real database, real children.
 
+mod audit;
+mod bad_input;
 #[cfg(feature = "kernel")]
 mod base_node;
+mod configuration;
+mod crowd;
+mod grants;
+mod host_kills;
+mod lifecycle;
+mod misbehaving;
+mod module_kills;
+mod reload;
+mod restart;
+mod samples;
+mod secrets;
+mod streams;

@@ -134,6 +134,12 @@ impl TestServer {
         page.done()["items"].as_array().cloned().unwrap_or_default()
     }
 
+    /// The runs of a module; none where it is not known.
+    pub async fn runs_or_none(&self, name: &str) -> Vec<Value> {
+        let page = self.rest.get(&format!("/api/v1/modules/{name}/runs")).await;
+        page.json()["items"].as_array().cloned().unwrap_or_default()
+    }
+
     /// Waits for a run that ended, the newest one first, and gives how.
     pub async fn run_ended(&self, name: &str) -> Value {
         until(&format!("a run of {name} ended"), async || {

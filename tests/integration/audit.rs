@@ -1,0 +1,283 @@
+//! Each mutating operation of the OpenAPI document, done and refused, leaves its audit row, its
+//! event, and where it takes long its operation. The list comes from the document, so that none is
+//! forgotten.
+
+use bllvm_tests::{Fixture, TestServer};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// Operations that are POST and change nothing.
+const READS: &[&str] = &["validate_module_config", "call_rpc"];
+/// Two operations that are one action to people.
+const NAMED: &[(&str, &str)] = &[("patch_module_config", "set_module_config")];
+
+/// One request.
+struct Case {
+    id: &'static str,
+    path: String,
+    body: Value,
+    /// Accepted, or refused.
+    outcome: &'static str,
+}
+
+fn case(id: &'static str, path: impl Into<String>, body: Value, outcome: &'static str) -> Case {
+    Case {
+        id,
+        path: path.into(),
+        body,
+        outcome,
+    }
+}
+
+/// Every operation done and refused, in an order in which each can be.
+async fn cases(server: &TestServer) -> Vec<Case> {
+    const YES: &str = "accepted";
+    const NO: &str = "refused";
+    let well = |verb: &str| format!("/api/v1/modules/fixture-well/{verb}");
+    let none = |verb: &str| format!("/api/v1/modules/no-such-module/{verb}");
+    let folder = Fixture::new("well").write_below(&server.folder().join("incoming"));
+    let empty = || json!({});
+    let granted = json!({ "capabilities": ["module.register"], "listeners": {}, "outgoing": { "ports": [] } });
+    vec![
+        case(
+            "install_module",
+            "/api/v1/modules",
+            json!({ "path": folder }),
+            YES,
+        ),
+        case(
+            "install_module",
+            "/api/v1/modules",
+            json!({ "path": "/no/such/folder" }),
+            NO,
+        ),
+        case("load_module", well("load"), empty(), YES),
+        case("load_module", none("load"), empty(), NO),
+        case("call_module", well("methods/echo"), empty(), YES),
+        case("call_module", well("methods/nonsense"), empty(), NO),
+        case(
+            "set_module_config",
+            well("config"),
+            json!({ "greeting": "one" }),
+            YES,
+        ),
+        case(
+            "set_module_config",
+            well("config"),
+            json!({ "greeting": 1 }),
+            NO,
+        ),
+        case(
+            "patch_module_config",
+            well("config"),
+            json!({ "greeting": "two" }),
+            YES,
+        ),
+        case(
+            "patch_module_config",
+            well("config"),
+            json!({ "greting": "two" }),
+            NO,
+        ),
+        case(
+            "rollback_module_config",
+            well("config/revisions/1/rollback"),
+            empty(),
+            YES,
+        ),
+        case(
+            "rollback_module_config",
+            well("config/revisions/77/rollback"),
+            empty(),
+            NO,
+        ),
+        case("set_module_grants", well("grants"), granted.clone(), YES),
+        case("set_module_grants", none("grants"), granted, NO),
+        case("reload_module", well("reload"), empty(), YES),
+        case("reload_module", none("reload"), empty(), NO),
+        case("unload_module", well("unload"), empty(), YES),
+        case("unload_module", none("unload"), empty(), NO),
+        case("disable_module", well("disable"), empty(), YES),
+        case("disable_module", none("disable"), empty(), NO),
+        case("enable_module", well("enable"), empty(), YES),
+        case("enable_module", none("enable"), empty(), NO),
+        case(
+            "retry_module",
+            "/api/v1/modules/fixture-wrong-name/retry",
+            empty(),
+            YES,
+        ),
+        case("retry_module", none("retry"), empty(), NO),
+        case(
+            "cancel_operation",
+            "/api/v1/operations/{open}/cancel",
+            empty(),
+            YES,
+        ),
+        case(
+            "cancel_operation",
+            "/api/v1/operations/01J00000000000000000000000/cancel",
+            empty(),
+            NO,
+        ),
+        case(
+            "mine_blocks",
+            "/api/v1/node/mine",
+            json!({ "count": 1 }),
+            NO,
+        ),
+        case(
+            "create_token",
+            "/api/v1/tokens",
+            json!({ "name": "test", "scopes": ["modules:read"] }),
+            YES,
+        ),
+        case(
+            "create_token",
+            "/api/v1/tokens",
+            json!({ "name": "", "scopes": [] }),
+            NO,
+        ),
+        case("revoke_token", "/api/v1/tokens/{token}", empty(), YES),
+        case(
+            "revoke_token",
+            "/api/v1/tokens/01J00000000000000000000000",
+            empty(),
+            NO,
+        ),
+        case("create_login_code", "/api/v1/login-codes", empty(), YES),
+        case(
+            "uninstall_module",
+            "/api/v1/modules/fixture-well?confirm=fixture-well&delete_data=true",
+            empty(),
+            YES,
+        ),
+        case(
+            "uninstall_module",
+            "/api/v1/modules/no-such-module?confirm=no-such-module",
+            empty(),
+            NO,
+        ),
+    ]
+}
+
+/// Operation id and HTTP method of everything that changes something.
+async fn mutating(server: &TestServer) -> Vec<(String, Method)> {
+    let document = server.rest.get("/api/v1/openapi.json").await.done();
+    let mut found = Vec::new();
+    for methods in document["paths"].as_object().unwrap().values() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap_or_default();
+            let reads = method == "get" || method == "parameters" || READS.contains(&id);
+            if !reads {
+                let method = method.to_uppercase().parse().unwrap();
+                found.push((id.to_owned(), method));
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mutation_done_and_refused_leaves_its_traces() {
+    let server = TestServer::start().await;
+    let mutating = mutating(&server).await;
+    let cases = cases(&server).await;
+    for (id, _) in &mutating {
+        assert!(
+            cases.iter().any(|case| case.id == id),
+            "the document has `{id}`, and no case here"
+        );
+    }
+    server.install(&Fixture::new("wrong-name")).await;
+    server.verb("fixture-wrong-name", "load").await.done();
+    server.in_state("fixture-wrong-name", "failed").await;
+    server.install(&Fixture::new("never-ready")).await;
+    let open = server.verb("fixture-never-ready", "load").await.done();
+    let mut token = String::new();
+
+    for case in cases {
+        let (_, method) = mutating
+            .iter()
+            .find(|(id, _)| id == case.id)
+            .unwrap_or_else(|| panic!("the document has no `{}`", case.id));
+        let action = NAMED.iter().find(|(id, _)| *id == case.id);
+        let action = action.map_or(case.id, |(_, action)| *action);
+        let path = case
+            .path
+            .replace("{open}", open["id"].as_str().unwrap())
+            .replace("{token}", &token);
+        let filter = format!("action={action}&outcome={}", case.outcome);
+        let before = server.audit(&filter).await.len();
+        let last = server.event_numbers("*").await.last().copied().unwrap_or(0);
+
+        let media = match case.id {
+            "patch_module_config" => "application/merge-patch+json",
+            _ => "application/json",
+        };
+        let mut request = server
+            .rest
+            .request(method.clone(), &path)
+            .header("content-type", media)
+            .body(case.body.to_string());
+        if path.contains("/config") {
+            request = request.header("if-match", "*");
+        }
+        let answer = server.rest.send(request).await;
+
+        let what = format!(
+            "{} {} {}: {}",
+            case.id, case.outcome, answer.status, answer.text
+        );
+        let mut detail = String::new();
+        if case.outcome == "accepted" {
+            let answer = answer.done();
+            if case.id == "create_token" {
+                answer["id"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .clone_into(&mut token);
+                assert!(!token.is_empty(), "{what}");
+            }
+            let operation = if answer["operation"].is_object() {
+                &answer["operation"]
+            } else {
+                &answer
+            };
+            if operation["kind"].is_string() && case.id != "cancel_operation" {
+                server.succeeded(operation).await;
+                let id = operation["id"].as_str().unwrap();
+                let changes = server.events("operation.changed").await;
+                assert!(
+                    changes.iter().any(|event| event.to_string().contains(id)),
+                    "{what}"
+                );
+            }
+        } else if answer.status.is_success() {
+            // Refused by the operation that was begun.
+            let failed = server.failed(&answer.json()).await;
+            assert!(failed["failure"]["detail"].is_string(), "{failed:#}");
+            continue;
+        } else {
+            answer.refused()["detail"]
+                .as_str()
+                .unwrap_or_default()
+                .clone_into(&mut detail);
+        }
+        let rows = server.audit(&filter).await;
+        assert_eq!(rows.len(), before + 1, "{what}");
+        assert_eq!(rows[0]["actor"], "cookie", "{what}");
+        assert!(rows[0]["request"].is_string(), "{what}");
+        if case.outcome == "refused" {
+            assert_ne!(rows[0]["detail"], "", "{what}");
+            assert!(!detail.is_empty(), "{what}");
+        }
+        let events = server.events("audit.recorded").await;
+        let told = events.iter().any(|event| {
+            event["seq"].as_u64() > Some(last)
+                && event["data"]["action"] == action
+                && event["data"]["outcome"] == case.outcome
+        });
+        assert!(told, "{what}: no event");
+    }
+}

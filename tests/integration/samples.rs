@@ -1,0 +1,119 @@
+//! The samples, as people copy them: block-clock reloads under load without losing a request.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bllvm_tests::programs::program;
+use bllvm_tests::{TestServer, times};
+use serde_json::json;
+
+const CLOCK: &str = "block-clock";
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../modules/examples")
+}
+
+/// The folder that a person would make: the sample's files and the program that cargo built.
+fn clock_folder(server: &TestServer) -> PathBuf {
+    let folder = server.folder().join("incoming").join(CLOCK);
+    let release = folder.join("target/release");
+    std::fs::create_dir_all(&release).unwrap();
+    std::fs::copy(program(CLOCK), release.join(CLOCK)).unwrap();
+    for file in ["module.toml", "config.schema.json"] {
+        std::fs::copy(sources().join(CLOCK).join(file), folder.join(file)).unwrap();
+    }
+    folder
+}
+
+/// Installs and loads the clock on a free port; its address.
+async fn run_clock(server: &TestServer) -> String {
+    let folder = clock_folder(server);
+    let installed = server
+        .rest
+        .post("/api/v1/modules", &json!({ "path": folder }))
+        .await;
+    server.succeeded(&installed.done()).await;
+    let path = format!("/api/v1/modules/{CLOCK}/grants");
+    let mut grant = server.rest.get(&path).await.done()["requested"].clone();
+    grant["listeners"]["http"] = json!("127.0.0.1:0");
+    let load = server
+        .rest
+        .post(
+            &format!("/api/v1/modules/{CLOCK}/load"),
+            &json!({ "grant": grant }),
+        )
+        .await
+        .done();
+    server.succeeded(&load).await;
+    let module = server.module(CLOCK).await;
+    let address = module["listeners"]["http"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    assert!(
+        !address.ends_with(":0") && !address.is_empty(),
+        "{module:#}"
+    );
+    format!("http://{address}/")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_is_reloaded_under_load_and_no_request_is_lost() {
+    let server = TestServer::start().await;
+    let address = run_clock(&server).await;
+    let before = server.module_pid(CLOCK).await;
+    let total = u64::from(times(10_000));
+    let (asked, answered) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+
+    let mut asking = Vec::new();
+    for connections in 0..8 {
+        // Half of the callers keep their connection, half come anew each time.
+        let client = reqwest::Client::builder().no_proxy();
+        let client = if connections % 2 == 0 {
+            client.pool_max_idle_per_host(0)
+        } else {
+            client
+        };
+        let client = client.build().unwrap();
+        let (address, asked, answered) =
+            (address.clone(), Arc::clone(&asked), Arc::clone(&answered));
+        asking.push(tokio::spawn(async move {
+            while asked.fetch_add(1, Ordering::Relaxed) < total {
+                let answer = client
+                    .get(&address)
+                    .timeout(Duration::from_secs(60))
+                    .send()
+                    .await;
+                let answer = answer.unwrap_or_else(|error| panic!("lost: {error:?}"));
+                assert!(answer.status().is_success(), "{}", answer.status());
+                answer
+                    .bytes()
+                    .await
+                    .unwrap_or_else(|error| panic!("cut off: {error:?}"));
+                answered.fetch_add(1, Ordering::Relaxed);
+                // 300 requests a second over eight callers.
+                tokio::time::sleep(Duration::from_millis(26)).await;
+            }
+        }));
+    }
+    let mut reloads = 0;
+    while answered.load(Ordering::Relaxed) < total * 3 / 4 {
+        let done = server.reload(CLOCK).await;
+        assert_eq!(done["status"], "succeeded", "{done:#}");
+        assert_eq!(done["result"]["mode"], "overlap", "{done:#}");
+        reloads += 1;
+    }
+    for one in asking {
+        one.await.unwrap();
+    }
+
+    assert_eq!(
+        answered.load(Ordering::Relaxed),
+        total,
+        "over {reloads} reloads"
+    );
+    assert!(reloads > 0);
+    assert_ne!(server.module_pid(CLOCK).await, before);
+}
