@@ -93,8 +93,9 @@ async fn missing(said: &[String], dir: &Path) -> Vec<String> {
             "event" => {
                 let event = store.event(number()).await.expect("a readable row");
                 event.is_some_and(|event| {
-                    let (task, number) = (&event.data["task"], &event.data["number"]);
-                    task.to_string() == words[2] && number.to_string() == words[3]
+                    let written = |field: &str| event.data[field].as_u64();
+                    let said = |word: &str| word.parse::<u64>().ok();
+                    written("task") == said(words[2]) && written("number") == said(words[3])
                 })
             }
             "cursor" => cursor >= number(),

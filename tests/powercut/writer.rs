@@ -3,7 +3,7 @@
 //! Usage: `powercut-writer <data-dir> full|normal`. It is killed, never stopped.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -31,7 +31,7 @@ fn manifest() -> anyhow::Result<Manifest> {
     Ok(Manifest::parse(&text)?)
 }
 
-async fn open(dir: &PathBuf, synchronous: Synchronous) -> anyhow::Result<Store> {
+async fn open(dir: &Path, synchronous: Synchronous) -> anyhow::Result<Store> {
     let options = Options {
         synchronous,
         disk_floor: 0,
