@@ -177,10 +177,10 @@ impl TestServer {
             }
         };
         let ready = tokio::time::timeout(crate::wait::DEADLINE, ready).await;
-        match ready {
-            Ok(rest) => self.rest = rest,
-            Err(_) => panic!("bllvm-node is not ready: {last}\n{}", self.log()),
-        }
+        let Ok(rest) = ready else {
+            panic!("bllvm-node is not ready: {last}\n{}", self.log());
+        };
+        self.rest = rest;
     }
 
     /// Kills it with SIGKILL and waits for its end.

@@ -110,9 +110,10 @@ impl TestServer {
             if is(&module) {
                 return module;
             }
-            if begin.elapsed() > crate::wait::DEADLINE {
-                panic!("`{name}` is not {what}: {module:#}, before {last:#}");
-            }
+            assert!(
+                begin.elapsed() <= crate::wait::DEADLINE,
+                "`{name}` is not {what}: {module:#}, before {last:#}"
+            );
             last = module["state"].clone();
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }

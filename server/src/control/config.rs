@@ -368,9 +368,9 @@ impl Control {
 /// The JSON pointer of a dotted key that a module named; plain keys, as modules write them.
 fn pointer(key: &str) -> String {
     let parts = key.split('.').filter(|part| !part.is_empty());
-    parts
-        .map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1")))
-        .collect()
+    parts.fold(String::new(), |pointer, part| {
+        pointer + "/" + &part.replace('~', "~0").replace('/', "~1")
+    })
 }
 
 fn without_secrets(mut text: String, secrets: &BTreeMap<String, Value>) -> String {
