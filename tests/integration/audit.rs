@@ -30,7 +30,7 @@ fn case(id: &'static str, path: impl Into<String>, body: Value, outcome: &'stati
 }
 
 /// Every operation done and refused, in an order in which each can be.
-async fn cases(server: &TestServer) -> Vec<Case> {
+fn cases(server: &TestServer) -> Vec<Case> {
     const YES: &str = "accepted";
     const NO: &str = "refused";
     let well = |verb: &str| format!("/api/v1/modules/fixture-well/{verb}");
@@ -182,7 +182,7 @@ async fn mutating(server: &TestServer) -> Vec<(String, Method)> {
 async fn every_mutation_done_and_refused_leaves_its_traces() {
     let server = TestServer::start().await;
     let mutating = mutating(&server).await;
-    let cases = cases(&server).await;
+    let cases = cases(&server);
     for (id, _) in &mutating {
         assert!(
             cases.iter().any(|case| case.id == id),

@@ -83,7 +83,7 @@ async fn the_clock_is_reloaded_under_load_and_no_request_is_lost() {
             while asked.fetch_add(1, Ordering::Relaxed) < total {
                 let answer = client
                     .get(&address)
-                    .timeout(Duration::from_secs(60))
+                    .timeout(Duration::from_mins(1))
                     .send()
                     .await;
                 let answer = answer.unwrap_or_else(|error| panic!("lost: {error:?}"));

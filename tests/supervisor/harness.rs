@@ -336,10 +336,10 @@ impl Host {
     pub async fn until(&self, module: &ModuleName, what: impl Fn(&Observed) -> bool) -> Observed {
         let mut watch = self.supervisor.watch(module);
         let reached = tokio::time::timeout(DEADLINE, watch.wait_for(|now| what(now)));
-        match reached.await {
-            Ok(observed) => observed.unwrap().clone(),
-            Err(_) => panic!("{module} stays {:#?}", self.supervisor.observed(module)),
-        }
+        let Ok(observed) = reached.await else {
+            panic!("{module} stays {:#?}", self.supervisor.observed(module));
+        };
+        observed.unwrap().clone()
     }
 
     pub async fn until_state(&self, module: &ModuleName, state: ObservedState) -> Observed {

@@ -1,4 +1,5 @@
 //! The supervisor with a real store and real processes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod bad_modules;
 mod crashes;
