@@ -20,7 +20,7 @@ mod serve;
 mod state;
 pub mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod translate;
 pub mod v1;
 

@@ -8,7 +8,7 @@ use bllvm_web::parts::{Badge, Pager, Tone};
 use serde::Deserialize;
 
 use super::address::with_query;
-use super::present::{sentence, stamp, who};
+use super::present::{stamp, who};
 use super::respond::page;
 use super::visit::{Visit, now};
 use crate::api::Api;
@@ -109,7 +109,7 @@ fn row(entry: &AuditEntry, now: UtcTime) -> AuditRow {
         who: who(&entry.actor),
         verb: entry.action.replace('_', " "),
         target: entry.target.clone(),
-        detail: sentence(&entry.detail),
+        detail: entry.detail.clone(),
         outcome,
         request: entry.request.clone().map(Hash::new),
     }

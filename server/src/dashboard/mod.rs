@@ -24,6 +24,8 @@ mod present;
 mod respond;
 mod review;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod visit;
 

@@ -16,6 +16,7 @@ use super::visit::{NODE_PATIENCE, Visit, node_badge, now, seconds};
 use crate::api::Api;
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::model::Scope;
+use crate::node::NodeState;
 
 /// Blocks in the list.
 const BLOCKS: u32 = 12;
@@ -124,6 +125,9 @@ async fn view(api: &Api, visit: &Visit, typed: Typed) -> ApiResult<Node> {
 fn chain(api: &Api, info: Option<&NetworkInfo>, tip: Option<&Tip>) -> Vec<Fact> {
     let now = now(api);
     let mut facts = Vec::new();
+    if let (NodeState::Unavailable { why }, "none") = (api.node.state(), api.node.backend()) {
+        facts.push(Fact::text("Chain", sentence(&why)));
+    }
     if let Some(info) = info {
         facts.push(Fact::text("Chain", &info.chain));
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::address::with_query;
 use super::form::Signed;
-use super::present::{lasted, operation, sentence, stamp, who};
+use super::present::{capital, lasted, operation, sentence, stamp, who};
 use super::respond::{page, see, tell_refusal};
 use super::visit::{Visit, now};
 use crate::api::Api;
@@ -149,6 +149,12 @@ fn steps(of: &Operation, now: UtcTime) -> Vec<StepRow> {
             detail,
             so_far(now),
         ),
+        OperationStatus::Succeeded => step(
+            Badge::new(Tone::Good, "done"),
+            "Done",
+            operation::outcome(of).1,
+            so_far(of.changed_at),
+        ),
         ended => step(
             operation::status(ended),
             "Ended",
@@ -177,8 +183,11 @@ fn facts(of: &Operation, now: UtcTime) -> Vec<Fact> {
         facts.push(Fact::code("Code", &failure.code));
     }
     if let Some(fields) = of.result.as_object() {
-        let shown = fields.iter().filter(|(_, value)| !value.is_null()).take(8);
-        facts.extend(shown.map(|(name, value)| Fact::text(name, short(value))));
+        let shown = fields
+            .iter()
+            .filter(|(name, value)| !value.is_null() && name.as_str() != "mode")
+            .take(8);
+        facts.extend(shown.map(|(name, value)| Fact::text(capital(name), short(value))));
     }
     facts.push(Fact::code("Id", of.id.to_string()));
     facts

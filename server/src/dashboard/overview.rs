@@ -86,11 +86,12 @@ pub fn node_problem(api: &Api) -> Option<Problem> {
     let NodeState::Unavailable { why } = api.node.state() else {
         return None;
     };
-    let advice = if api.node.backend() == "none" {
-        ""
-    } else {
-        "It is started again on its own. Modules run on; what they ask of the chain waits."
-    };
+    if api.node.backend() == "none" {
+        // It was configured so.
+        return None;
+    }
+    let advice =
+        "It is started again on its own. Modules run on; what they ask of the chain waits.";
     Some(Problem {
         what: sentence(&why),
         advice: advice.to_owned(),

@@ -99,7 +99,7 @@ impl Review {
                 name: "http".to_owned(),
                 address: "127.0.0.1:8490".to_owned(),
                 state: Badge::new(Tone::Quiet, "this machine only"),
-                purpose: "The clock's page".to_owned(),
+                purpose: "this machine only".to_owned(),
             }],
             outgoing: "It connects to no other machine.".to_owned(),
             resources: vec![

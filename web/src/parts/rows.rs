@@ -224,7 +224,7 @@ pub struct ListenerRow {
     pub address: String,
     /// Open, refused, not granted.
     pub state: Badge,
-    /// What the manifest says it is for.
+    /// From where it can be reached, if the state does not say it.
     pub purpose: String,
 }
 

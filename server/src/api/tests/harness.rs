@@ -32,33 +32,33 @@ use crate::store::Store;
 use crate::store::commands::FoundModule;
 use crate::supervisor::{self, Supervisor, SupervisorSettings};
 
-pub(super) const HOST_NAME: &str = "127.0.0.1:8480";
+pub(crate) const HOST_NAME: &str = "127.0.0.1:8480";
 const NOON: i64 = 1_795_348_800_000;
 
-pub(super) struct Node {
-    pub(super) api: Api,
-    pub(super) clock: Arc<FixedClock>,
-    pub(super) cookie: String,
-    pub(super) soft: CancellationToken,
+pub(crate) struct Node {
+    pub(crate) api: Api,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) cookie: String,
+    pub(crate) soft: CancellationToken,
     router: Router,
     peers: AtomicU8,
     _dir: TempDir,
 }
 
 /// An answer, read to its end.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
     }
 
     /// The code of the problem; panics where it is none.
-    pub(super) fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         assert_eq!(
             self.headers[CONTENT_TYPE], "application/problem+json",
             "{}",
@@ -71,7 +71,13 @@ impl Answer {
 }
 
 impl Node {
-    pub(super) async fn start() -> Self {
+    /// A node whose pages are those that the tests of the API need.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(pages).await
+    }
+
+    /// A node with these pages.
+    pub(crate) async fn start_with(pages: fn(&Api) -> Router<Api>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = FixedClock::at(NOON);
         let store = Store::open(dir.path(), clock.clone()).await.unwrap();
@@ -133,7 +139,7 @@ impl Node {
     }
 
     /// A module that was found and waits.
-    pub(super) async fn with_module(&self, name: &str) {
+    pub(crate) async fn with_module(&self, name: &str) {
         let manifest =
             format!("name = \"{name}\"\nversion = \"0.1.0\"\nentry_point = \"{name}\"\n");
         let found = FoundModule {
@@ -149,7 +155,7 @@ impl Node {
     }
 
     /// A token's text.
-    pub(super) async fn token(&self, scopes: &[Scope]) -> String {
+    pub(crate) async fn token(&self, scopes: &[Scope]) -> String {
         let request = TokenRequest {
             name: "test".to_owned(),
             scopes: scopes.iter().copied().collect(),
@@ -165,13 +171,13 @@ impl Node {
     }
 
     /// Asks from an address of its own, so that failed logins do not add up.
-    pub(super) async fn ask(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
         let number = self.peers.fetch_add(1, Ordering::Relaxed);
         self.ask_from(IpAddr::from([127, 9, number, 1]), request)
             .await
     }
 
-    pub(super) async fn ask_from(&self, from: IpAddr, mut request: Request<Body>) -> Answer {
+    pub(crate) async fn ask_from(&self, from: IpAddr, mut request: Request<Body>) -> Answer {
         request
             .extensions_mut()
             .insert(Peer::Tcp(SocketAddr::new(from, 50_000)));
@@ -194,7 +200,7 @@ impl Node {
         }
     }
 
-    pub(super) async fn send(&self, mut request: Request<Body>) -> Response {
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Response {
         let headers = request.headers_mut();
         headers
             .entry(HOST)
@@ -203,7 +209,7 @@ impl Node {
     }
 
     /// Asks as the local administrator.
-    pub(super) async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let mut request = json(method, path, body);
         let credentials = self.cookie.parse().unwrap();
         request.headers_mut().insert(AUTHORIZATION, credentials);
@@ -212,7 +218,7 @@ impl Node {
 }
 
 /// A request without credentials.
-pub(super) fn json(method: Method, path: &str, body: Option<Value>) -> Request<Body> {
+pub(crate) fn json(method: Method, path: &str, body: Option<Value>) -> Request<Body> {
     let request = Request::builder().method(method).uri(path);
     match body {
         None => request.body(Body::empty()),
@@ -223,7 +229,7 @@ pub(super) fn json(method: Method, path: &str, body: Option<Value>) -> Request<B
     .unwrap()
 }
 
-pub(super) fn basic(user_and_password: &str) -> String {
+pub(crate) fn basic(user_and_password: &str) -> String {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(user_and_password);
     format!("Basic {text}")
@@ -243,7 +249,7 @@ fn pages(api: &Api) -> Router<Api> {
 
 impl Node {
     /// Hours since noon, when the node started.
-    pub(super) fn clock_hours(&self) -> f64 {
+    pub(crate) fn clock_hours(&self) -> f64 {
         use crate::clock::Clock as _;
         let passed = self.clock.now().unix_ms() - NOON;
         f64::from(u32::try_from(passed).unwrap()) / 3_600_000.0

@@ -42,7 +42,9 @@ pub async fn show(
     visit.require(Scope::EventsRead)?;
     let seen = find(&api, &name).await?;
     let walk = Walk::before(&api, query.before, |event| {
-        event.kind != kinds::AUDIT && is_about(event, name.as_str())
+        // Steps of an operation are on its own page.
+        let under_way = event.kind == kinds::OPERATION && event.data["status"] == "running";
+        event.kind != kinds::AUDIT && !under_way && is_about(event, name.as_str())
     });
     let found = walk.take(PAGE).await?;
     let now = now(&api);

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::control::ConfigView;
 use crate::dashboard::form::Fields;
-use crate::dashboard::present::sentence;
+use crate::dashboard::present::{capital, sentence};
 
 /// The control's prefix, so that keys can't be taken for the form's own fields.
 const PREFIX: &str = "c.";
@@ -46,12 +46,6 @@ fn heading(view: &ConfigView, parent: &str, first: Field) -> Section {
         description: text("description").filter(|_| !is_top).unwrap_or_default(),
         fields: vec![first],
     }
-}
-
-fn capital(key: &str) -> String {
-    sentence(&key.replace(['_', '-'], " "))
-        .trim_end_matches('.')
-        .to_owned()
 }
 
 fn shown(asked: &Asked, json: &Value) -> Field {
@@ -331,7 +325,14 @@ pub fn blame(
             homeless.push(problem.clone());
             continue;
         };
-        let told = told(problem);
+        // The field's description stands beside it already.
+        let known = &field.description;
+        let repeats = !known.is_empty() && problem.help.contains(known.trim_end_matches('.'));
+        let told = if repeats {
+            sentence(&problem.message)
+        } else {
+            told(problem)
+        };
         field.error = Some(match field.error.take() {
             Some(before) => format!("{before} {told}"),
             None => told,

@@ -151,7 +151,7 @@ fn stats(seen: &Seen) -> Vec<Stat> {
     }
     let restarts = seen.observed.restarts;
     if restarts > 0 || seen.observed.pid.is_some() {
-        let since = "after crashes, since the node started".to_owned();
+        let since = "after crashes".to_owned();
         stats.push(stat("Restarts", format::count(restarts), since));
     }
     for (name, (_, value)) in seen.observed.metrics.iter().take(8) {
@@ -193,7 +193,12 @@ fn facts(seen: &Seen, now: UtcTime) -> Vec<Fact> {
     }
     facts.push(Fact::code("Folder", module.dir.display().to_string()));
     let digest = |label: &str, digest: &bllvm_manifest::Digest| {
-        Fact::new(label, Value::Hash(format::Hash::new(digest.to_string())))
+        let short = format::Hash::new(digest.to_hex()).short;
+        let hash = format::Hash {
+            full: digest.to_string(),
+            short: format!("sha256:{short}"),
+        };
+        Fact::new(label, Value::Hash(hash))
     };
     match (&module.digest, &module.confirmed) {
         (Some(found), Some(agreed)) if found != agreed => {

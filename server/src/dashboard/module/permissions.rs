@@ -14,7 +14,7 @@ use crate::api::extract::Path;
 use crate::dashboard::form::Signed;
 use crate::dashboard::present::capability::{listeners, outgoing, plain, reach, resources, risk};
 use crate::dashboard::present::module::Seen;
-use crate::dashboard::present::{stamp, who};
+use crate::dashboard::present::{capital, stamp, who};
 use crate::dashboard::respond::{page, see, tell_refusal};
 use crate::dashboard::visit::{Visit, now};
 use crate::model::{Scope, UtcTime};
@@ -162,6 +162,6 @@ fn layer(layer: &IsolationLayer) -> Fact {
     } else {
         format!("{word}: {}", layer.detail)
     };
-    let name = layer.layer.replace('_', " ");
+    let name = capital(&layer.layer);
     Fact::new(name, Value::Badge(Badge::new(tone, words)))
 }

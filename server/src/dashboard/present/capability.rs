@@ -50,11 +50,18 @@ pub fn listeners<'a>(
     all: impl Iterator<Item = (&'a str, SocketAddr)>,
     state: impl Fn(&str, SocketAddr) -> Badge,
 ) -> Vec<ListenerRow> {
-    all.map(|(name, address)| ListenerRow {
-        name: name.to_owned(),
-        address: address.to_string(),
-        state: state(name, address),
-        purpose: reach(address).word,
+    all.map(|(name, address)| {
+        let (state, reach) = (state(name, address), reach(address).word);
+        ListenerRow {
+            name: name.to_owned(),
+            address: address.to_string(),
+            purpose: if state.word == reach {
+                String::new()
+            } else {
+                reach
+            },
+            state,
+        }
     })
     .collect()
 }

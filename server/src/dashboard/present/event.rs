@@ -5,8 +5,10 @@ use bllvm_web::format;
 use bllvm_web::parts::{Badge, EventRow, Tone};
 use serde_json::Value;
 
+use super::operation::mode_words;
+use super::run::{exit_words, killed};
 use super::{sentence, stamp, who};
-use crate::model::{UtcTime, kinds};
+use crate::model::{Exit, ReloadMode, UtcTime, kinds};
 
 /// An event's row.
 pub fn row(event: &EventEnvelope, now: UtcTime) -> EventRow {
@@ -62,19 +64,12 @@ fn describe(event: &EventEnvelope) -> (Tone, &'static str, String) {
         kinds::CHAIN_RESET => (Tone::Warn, "chain", sentence(word("why"))),
         kinds::MODULE_STATE => state(data),
         kinds::MODULE_HEALTH => health(data),
-        kinds::MODULE_CRASHED => (
-            Tone::Bad,
-            "crash",
-            format!(
-                "Its process ended without being asked: {}.",
-                exit(&data["exit"])
-            ),
-        ),
-        kinds::MODULE_RELOADED => (
-            Tone::Good,
-            "reload",
-            format!("Reloaded, {}.", word("mode").replace('_', " ")),
-        ),
+        kinds::MODULE_CRASHED => (Tone::Bad, "crash", crash(&data["exit"])),
+        kinds::MODULE_RELOADED => {
+            let mode = ReloadMode::from_word(word("mode")).map(mode_words);
+            let how = mode.map_or("", |(how, _)| how);
+            (Tone::Good, "reload", sentence(&format!("Reloaded {how}")))
+        }
         kinds::MODULE_RELOAD_FAILED => (
             Tone::Bad,
             "reload",
@@ -222,21 +217,28 @@ fn operation(data: &Value) -> (Tone, &'static str, String) {
     let why = text(&data["failure"], "detail")
         .map(sentence)
         .unwrap_or_default();
-    let summary = format!(
-        "{} {}: {}. {why}",
-        word("kind"),
-        word("module"),
-        word("status")
-    );
+    let target = text(data, "module").unwrap_or("blocks");
+    let step = match word("status") {
+        "running" => format!(" {}", sentence(word("step"))),
+        _ => String::new(),
+    };
+    let summary = format!("{} {target}: {}.{step} {why}", word("kind"), word("status"));
     (tone, "operation", summary.trim_end().to_owned())
 }
 
-/// How a process ended, from an event's body.
-fn exit(exit: &Value) -> String {
-    serde_json::from_value(exit.clone()).map_or_else(
-        |_| "unknown".to_owned(),
-        |exit| super::run::exit_words(&exit),
-    )
+/// How a process ended that nobody asked to, from an event's body.
+fn crash(exit: &Value) -> String {
+    match serde_json::from_value(exit.clone()) {
+        Ok(Exit::Killed { reason }) => format!("The node ended its process. {}", killed(&reason)),
+        Ok(Exit::NotStarted { reason }) => {
+            format!("Its process could not be started. {}", sentence(&reason))
+        }
+        Ok(exit) => format!(
+            "Its process ended without being asked: {}.",
+            exit_words(&exit)
+        ),
+        Err(_) => "Its process ended without being asked.".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -8,4 +8,4 @@ pub mod operation;
 pub mod run;
 mod words;
 
-pub use words::{lasted, sentence, stamp, who};
+pub use words::{capital, lasted, sentence, stamp, who};

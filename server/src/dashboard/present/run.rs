@@ -71,7 +71,8 @@ pub fn exit_words(exit: &Exit) -> String {
     }
 }
 
-fn killed(reason: &str) -> String {
+/// Why the node ended a process.
+pub fn killed(reason: &str) -> String {
     match reason {
         "handshake_timeout" => "It did not say hello in time.".to_owned(),
         "handshake_refused" => "Its hello was refused.".to_owned(),

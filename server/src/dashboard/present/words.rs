@@ -25,19 +25,32 @@ pub fn lasted(from: UtcTime, to: UtcTime) -> String {
     format::duration(Duration::from_millis(ms))
 }
 
-/// A reason, which is written as a fragment, as a sentence.
+/// A reason, which is written as a fragment with code in backticks, as a sentence.
 pub fn sentence(text: &str) -> String {
     let text = text.trim();
-    let mut characters = text.chars();
-    let Some(first) = characters.next() else {
-        return String::new();
-    };
-    // A word in code quotes keeps its letters.
-    let mut sentence: String = first.to_uppercase().chain(characters).collect();
-    if !sentence.ends_with(['.', '!', '?', ':', '…']) {
+    let mut sentence = String::with_capacity(text.len() + 1);
+    let mut quoted = false;
+    for (place, character) in text.char_indices() {
+        match character {
+            '`' => {
+                sentence.push(if quoted { '”' } else { '“' });
+                quoted = !quoted;
+            }
+            _ if place == 0 => sentence.extend(character.to_uppercase()),
+            _ => sentence.push(character),
+        }
+    }
+    if !sentence.is_empty() && !sentence.ends_with(['.', '!', '?', ':', '…']) {
         sentence.push('.');
     }
     sentence
+}
+
+/// A key as a label: `old_after_seconds` is `Old after seconds`.
+pub fn capital(key: &str) -> String {
+    sentence(&key.replace(['_', '-'], " "))
+        .trim_end_matches('.')
+        .to_owned()
 }
 
 /// Who acted, as people call them.
@@ -64,7 +77,7 @@ mod tests {
     #[test]
     fn a_fragment_becomes_a_sentence() {
         assert_eq!(sentence("the port is in use"), "The port is in use.");
-        assert_eq!(sentence("`x` is gone."), "`x` is gone.");
+        assert_eq!(sentence("`x` is gone."), "“x” is gone.");
         assert_eq!(sentence(" "), "");
     }
 

@@ -113,7 +113,7 @@ impl ModuleOverview {
                 name: "http".to_owned(),
                 address: "127.0.0.1:8490".to_owned(),
                 state: Badge::new(Tone::Good, "open"),
-                purpose: "The clock's page".to_owned(),
+                purpose: "this machine only".to_owned(),
             }],
             methods: vec![MethodRow {
                 name: "since_tip".to_owned(),

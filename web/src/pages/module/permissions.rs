@@ -79,7 +79,7 @@ impl Permissions {
                 name: "http".to_owned(),
                 address: "127.0.0.1:8490".to_owned(),
                 state: Badge::new(Tone::Good, "open"),
-                purpose: "The clock's page".to_owned(),
+                purpose: "this machine only".to_owned(),
             }],
             outgoing: "It connects to no other machine.".to_owned(),
             resources: vec![
