@@ -117,3 +117,103 @@ async fn the_clock_is_reloaded_under_load_and_no_request_is_lost() {
     assert!(reloads > 0);
     assert_ne!(server.module_pid(CLOCK).await, before);
 }
+
+/// A Python that has msgpack; none is told on the way out.
+#[cfg(feature = "kernel")]
+fn python() -> Option<PathBuf> {
+    let named = std::env::var_os("BLLVM_TEST_PYTHON").map(PathBuf::from);
+    [named, Some(PathBuf::from("/usr/bin/python3"))]
+        .into_iter()
+        .flatten()
+        .find(|python| {
+            let tried = std::process::Command::new(python)
+                .args(["-c", "import msgpack"])
+                .stderr(std::process::Stdio::null())
+                .status();
+            tried.is_ok_and(|status| status.success())
+        })
+}
+
+/// The log's lines without number and time: what happened at which height.
+#[cfg(feature = "kernel")]
+fn logged(server: &TestServer, file: &str) -> Vec<String> {
+    let path = server.module_data("block-log").join(file);
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines()
+        .map(|line| {
+            line.split(' ')
+                .skip(2)
+                .take(2)
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect()
+}
+
+#[cfg(feature = "kernel")]
+async fn mine(server: &TestServer, count: u32) {
+    let mined = server
+        .rest
+        .post("/api/v1/node/mine", &json!({ "count": count }))
+        .await
+        .done();
+    server.succeeded(&mined).await;
+}
+
+#[cfg(feature = "kernel")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_sample_logs_each_block_once_over_kills_and_absences() {
+    let Some(python) = python() else {
+        eprintln!("SKIPPED: no python3 with msgpack here; ./test makes one");
+        return;
+    };
+    const NAME: &str = "block-log";
+    let server = TestServer::builder()
+        .set("node.backend=embedded")
+        .set(&format!(
+            "modules.interpreters.python3={}",
+            python.display()
+        ))
+        .start()
+        .await;
+    let folder = sources().join(NAME);
+    let installed = server
+        .rest
+        .post("/api/v1/modules", &json!({ "path": folder }))
+        .await;
+    server.succeeded(&installed.done()).await;
+    server.load(NAME).await;
+    let connected = |range: std::ops::RangeInclusive<u32>| -> Vec<String> {
+        range.map(|height| format!("connected {height}")).collect()
+    };
+
+    mine(&server, 5).await;
+    bllvm_tests::wait::until("five blocks are logged", async || {
+        (logged(&server, "blocks.log").len() >= 5).then_some(())
+    })
+    .await;
+    bllvm_tests::processes::kill9(server.module_pid(NAME).await);
+    mine(&server, 5).await;
+    server.in_state(NAME, "running").await;
+    server.unload(NAME).await;
+    mine(&server, 5).await;
+    server.load(NAME).await;
+    bllvm_tests::wait::until("fifteen blocks are logged", async || {
+        (logged(&server, "blocks.log").len() >= 15).then_some(())
+    })
+    .await;
+    assert_eq!(logged(&server, "blocks.log"), connected(1..=15));
+
+    let done = server
+        .configure(NAME, json!({ "file_name": "more.log" }))
+        .await;
+    assert_eq!(done["result"]["mode"], "in_place", "{done:#}");
+    mine(&server, 3).await;
+    bllvm_tests::wait::until("the new file has what came since", async || {
+        (logged(&server, "more.log").len() >= 3).then_some(())
+    })
+    .await;
+    assert_eq!(logged(&server, "more.log"), connected(16..=18));
+    let tail = server.call(NAME, "tail", json!({ "lines": 1 })).await;
+    assert!(tail.to_string().contains("connected 18"), "{tail}");
+}

@@ -175,6 +175,8 @@ pub fn take_in(
     if target.symlink_metadata().is_ok() {
         return Err(PackageError::Exists(target));
     }
+    // A person may have removed the whole folder while the node ran.
+    fs::create_dir_all(&places.modules_dir).map_err(io_at(&places.modules_dir))?;
     let incoming = places.modules_dir.join(format!("{INCOMING}{name}-{id}"));
     let done = copy_all(taken, &incoming, cancelled).and_then(|()| {
         renameat_with(CWD, &incoming, CWD, &target, RenameFlags::NOREPLACE).map_err(|error| {
