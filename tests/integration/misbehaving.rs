@@ -276,11 +276,12 @@ async fn a_fixture_that_goes_wrong_while_it_runs_is_ended_and_harms_nobody() {
             "outside 16..=1048576",
         ),
         verdict(
+            // Its silence is noticed before the ten seconds that a frame may stand still.
             "stalls-mid-frame",
             "backing_off",
             "",
-            killed("protocol_fault"),
-            "broke the protocol",
+            killed("unresponsive"),
+            "3 signs of life",
         ),
         verdict(
             "unknown-kind",

@@ -161,13 +161,15 @@ async fn mine(server: &TestServer, count: u32) {
 }
 
 #[cfg(feature = "kernel")]
+const NAME: &str = "block-log";
+
+#[cfg(feature = "kernel")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_sample_logs_each_block_once_over_kills_and_absences() {
     let Some(python) = python() else {
         eprintln!("SKIPPED: no python3 with msgpack here; ./test makes one");
         return;
     };
-    const NAME: &str = "block-log";
     let server = TestServer::builder()
         .set("node.backend=embedded")
         .set(&format!(

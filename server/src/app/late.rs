@@ -10,7 +10,7 @@ use bllvm_manifest::ModuleName;
 use serde_json::Value;
 
 use crate::control::Fleet;
-use crate::model::ObservedState;
+use crate::model::{Grant, ObservedState};
 use crate::supervisor::{CallFailure, Observed, Supervisor};
 
 /// A fleet that is still empty, and is the supervisor's from [`LateFleet::arrive`] on.
@@ -31,6 +31,12 @@ impl Fleet for LateFleet {
         // The supervisor reads everything when it starts.
         if let Some(supervisor) = self.0.get() {
             supervisor.wake(name);
+        }
+    }
+
+    fn granted(&self, name: &ModuleName, grant: &Grant) {
+        if let Some(supervisor) = self.0.get() {
+            supervisor.granted(name, grant);
         }
     }
 

@@ -8,6 +8,7 @@ use bllvm_ipc::lifecycle::ConfigVerdict;
 use bllvm_manifest::ModuleName;
 use serde_json::Value;
 
+use crate::model::Grant;
 use crate::supervisor::{CallFailure, Observed, Supervisor};
 
 /// The running modules.
@@ -15,6 +16,9 @@ use crate::supervisor::{CallFailure, Observed, Supervisor};
 pub trait Fleet: Send + Sync + 'static {
     /// What is wanted of a module changed.
     fn wake(&self, name: &ModuleName);
+
+    /// A module's grant changed: its open sessions are judged by this one from now on.
+    fn granted(&self, name: &ModuleName, grant: &Grant);
 
     /// A module as it is now.
     fn observed(&self, name: &ModuleName) -> Option<Observed>;
@@ -40,6 +44,10 @@ pub trait Fleet: Send + Sync + 'static {
 impl Fleet for Supervisor {
     fn wake(&self, name: &ModuleName) {
         Supervisor::wake(self, name);
+    }
+
+    fn granted(&self, name: &ModuleName, grant: &Grant) {
+        Supervisor::granted(self, name, grant);
     }
 
     fn observed(&self, name: &ModuleName) -> Option<Observed> {

@@ -30,6 +30,7 @@ impl Control {
                 by: by.clone(),
             };
             self.store().commit(set).await?;
+            self.fleet().granted(name, &grant);
             self.fleet().wake(name);
             Ok(grant)
         };

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::context::{Context, Parts};
 use super::registry::Serving;
 use super::{CallFailure, Observed, ShutdownReport, fleet, sampling};
+use crate::model::Grant;
 
 /// How long a module may take to judge a configuration.
 const VALIDATE_DEADLINE: Duration = Duration::from_secs(5);
@@ -111,6 +112,13 @@ impl Supervisor {
         let verdict = connection.call::<m::Validate>(&new);
         let verdict = tokio::time::timeout(VALIDATE_DEADLINE, verdict).await;
         verdict.ok()?.ok()
+    }
+
+    /// A module's grant changed: its open sessions are judged by this one from now on.
+    pub fn granted(&self, module: &ModuleName, grant: &Grant) {
+        if let Some(entry) = self.context.registry.find(module) {
+            entry.rights.set(grant.clone());
+        }
     }
 
     /// Forgets crashes and faults: the module is tried again at once.

@@ -157,8 +157,10 @@ impl Worker {
             .resources
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner) = self.module.manifest.resources;
-        self.grant = store.grant(&name).await?;
-        if self.entry.rights.set(self.grant.clone()) {
+        let grant = store.grant(&name).await?;
+        // The sessions may have it already: an operator's change holds from its answer on.
+        self.entry.rights.set(grant.clone());
+        if std::mem::replace(&mut self.grant, grant.clone()) != grant {
             self.grant_changed();
         }
         let retries = self.entry.retries.load(Ordering::Relaxed);

@@ -28,7 +28,9 @@ use super::{
 };
 use crate::clock::SystemClock;
 use crate::configuration::{Configurations, SecretKey};
-use crate::model::{Actor, AuditEntry, Id, Module, ObservedState, Operation, Outcome, UtcTime};
+use crate::model::{
+    Actor, AuditEntry, Grant, Id, Module, ObservedState, Operation, Outcome, UtcTime,
+};
 use crate::node::NoNode;
 use crate::store::{AuditFilter, PageRequest, Store};
 use crate::supervisor::{CallFailure, Observed};
@@ -43,6 +45,8 @@ struct Told {
 #[async_trait]
 impl Fleet for Told {
     fn wake(&self, _: &ModuleName) {}
+
+    fn granted(&self, _: &ModuleName, _: &Grant) {}
 
     fn observed(&self, name: &ModuleName) -> Option<Observed> {
         let state = *lock(&self.running).get(name)?;
