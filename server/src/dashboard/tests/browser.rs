@@ -19,6 +19,8 @@ impl Browser {
     /// A node, and a browser that is not logged in.
     pub(super) async fn stranger() -> Self {
         let node = Node::start_with(crate::dashboard::router).await;
+        // The node makes it when it starts.
+        std::fs::create_dir_all(&node.api.modules_dir).unwrap();
         Self {
             node,
             cookie: String::new(),
