@@ -131,6 +131,10 @@ async fn a_call_in_flight_is_answered_when_its_module_is_killed() {
     let answer = call.await.unwrap();
 
     assert_eq!(answer.refused()["code"], "module_gone");
-    server.in_state("fixture-well", "running").await;
+    server
+        .module_is("fixture-well", "running anew", |module| {
+            module["state"] == "running" && module["pid"] != json!(pid)
+        })
+        .await;
     server.answers("fixture-well").await;
 }
