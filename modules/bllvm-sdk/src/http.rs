@@ -87,15 +87,21 @@ async fn serve_connection(stream: TcpStream, router: Router, draining: Cancellat
     }
 }
 
-/// Waits until the caller has sent something.
+/// Waits until the caller has sent something. Peeked at, since readiness alone may be spurious: a
+/// fresh socket can inherit the event of a closed one, and would then be taken for served.
 async fn first_bytes(stream: &TcpStream, draining: &CancellationToken) -> io::Result<()> {
-    let mut readable = pin!(stream.readable());
+    let mut first = [0];
+    let mut sent = pin!(stream.peek(&mut first));
     let late = |_| io::Error::from(io::ErrorKind::TimedOut);
-    let patient = tokio::time::timeout(HEAD_DEADLINE, readable.as_mut());
-    if let Some(outcome) = draining.run_until_cancelled(patient).await {
-        return outcome.map_err(late)?;
+    let patient = tokio::time::timeout(HEAD_DEADLINE, sent.as_mut());
+    let bytes = match draining.run_until_cancelled(patient).await {
+        Some(outcome) => outcome.map_err(late)??,
+        None => tokio::time::timeout(SILENT_CALLER, sent)
+            .await
+            .map_err(late)??,
+    };
+    match bytes {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
     }
-    tokio::time::timeout(SILENT_CALLER, readable)
-        .await
-        .map_err(late)?
 }
