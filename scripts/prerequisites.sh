@@ -147,7 +147,7 @@ target_dir() { echo "${CARGO_TARGET_DIR:-$PWD/target}"; }
 
 # What building takes, said before it starts.
 announce_build() {
-    if [ "$1" = kernel ] && ! find "$(target_dir)/debug/build" -maxdepth 4 -name 'libbitcoinkernel.a' -print -quit 2>/dev/null | grep -q .; then
+    if [ "$1" = kernel ] && ! find "$(target_dir)/debug/build" -maxdepth 6 -name 'libbitcoinkernel.a' -print -quit 2>/dev/null | grep -q .; then
         say "Building. The first time takes about 15 minutes on 2 cores; half of it is Bitcoin Core's consensus engine in C++ (about 440 CPU-seconds). Later builds take seconds."
     else
         say "Building."
