@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use bllvm_ipc::types::BlockHash;
 use bllvm_kernel_node::bitcoin::hashes::Hash as _;
@@ -64,7 +65,11 @@ impl Host {
             .await
             .unwrap();
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        let settings = EmbeddedSettings::new(program("bllvm-node"), dir.path().join("node"));
+        let settings = EmbeddedSettings {
+            // It is killed over and over; nobody waits half a minute for the next round.
+            longest_pause: Duration::from_millis(50),
+            ..EmbeddedSettings::new(program("bllvm-node"), dir.path().join("node"))
+        };
         let node = EmbeddedNode::start(settings, &tracker, stop.clone());
         tracker.spawn(announce(
             store.clone(),

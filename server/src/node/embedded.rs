@@ -40,6 +40,8 @@ pub struct EmbeddedSettings {
     pub call_deadline: Duration,
     /// How long a clean close may take.
     pub close_deadline: Duration,
+    /// The longest pause before a process that keeps ending is started again.
+    pub longest_pause: Duration,
 }
 
 impl EmbeddedSettings {
@@ -51,6 +53,7 @@ impl EmbeddedSettings {
             open_deadline: Duration::from_mins(10),
             call_deadline: Duration::from_mins(1),
             close_deadline: Duration::from_secs(15),
+            longest_pause: Duration::from_secs(30),
         }
     }
 }
@@ -192,7 +195,8 @@ async fn keep_running(shared: Arc<Shared>, stop: CancellationToken) {
         };
         let pause = match failures {
             0 | 1 => Duration::ZERO,
-            many => Duration::from_millis(100) * 2_u32.pow(many.min(8)),
+            many => (Duration::from_millis(100) * 2_u32.pow(many.min(16)))
+                .min(shared.settings.longest_pause),
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
