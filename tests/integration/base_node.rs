@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use bllvm_ipc::types::BlockHash;
+use bllvm_ipc::types::{BlockHash, TransactionRequest, Txid, UtxoRequest};
 use bllvm_kernel_node::bitcoin::hashes::Hash as _;
 use bllvm_kernel_node::testing::{BlockBuilder, extend};
 use bllvm_kernel_node::{Engine, Settings, anyone_can_spend, bitcoin};
@@ -147,6 +147,24 @@ fn replay(events: &[(String, u64, String)]) -> Vec<String> {
     chain
 }
 
+/// The index has the newest block's coinbase, and says that it stands at the tip.
+async fn indexed(host: &Host, factory: &Factory, height: u32) {
+    let block: bitcoin::Block = bitcoin::consensus::deserialize(&factory.raw(height)).unwrap();
+    let coinbase = &block.txdata[0];
+    let txid = Txid(coinbase.compute_txid().to_byte_array());
+    let unspent = host.node.utxo(UtxoRequest { txid, vout: 0 }).await.unwrap();
+    let coin = unspent.coin.unwrap();
+    assert_eq!(
+        (coin.height, coin.coinbase, coin.value_sat),
+        (height, true, coinbase.output[0].value.to_sat())
+    );
+    assert_eq!(unspent.tip, hash_of(block.block_hash()));
+    let by_id = TransactionRequest { txid, block: None };
+    let found = host.node.transaction(by_id).await.unwrap();
+    assert_eq!(found.raw.0, bitcoin::consensus::serialize(coinbase));
+    assert_eq!(found.block, Some(unspent.tip));
+}
+
 fn hash_of(hash: bitcoin::BlockHash) -> BlockHash {
     BlockHash(hash.to_byte_array())
 }
@@ -269,6 +287,7 @@ async fn a_killed_base_node_comes_back_with_every_announced_block() {
             "tip {} behind {height} acknowledged blocks",
             tip.height
         );
+        indexed(&host, &factory, tip.height).await;
         height = tip.height;
     }
     host.stop().await;

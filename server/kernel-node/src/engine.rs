@@ -15,6 +15,7 @@ use bitcoinkernel::{ChainParams, ChainType};
 
 use crate::{
     Chain, ChainEvent, EngineError, Info, OpenReport, Settings, Verdict, callbacks,
+    index::Index,
     journal::Journal,
     kernel,
     lock::DirLock,
@@ -69,6 +70,13 @@ impl Engine {
         for warning in &recovered.warnings {
             tracing::warn!("{warning}");
         }
+        let index_path = settings.dir.join("index.redb");
+        let (index, remade) = Index::open(&index_path, genesis)?;
+        let mut warnings = recovered.warnings;
+        if let Some(warning) = remade {
+            tracing::warn!("{warning}");
+            warnings.push(warning);
+        }
         let tip = kernel::tip(&recovered.chain);
         let (height, told) = (kernel::height(tip), kernel::hash(tip));
         let over_limit = journal.len() > settings.journal_limit_bytes;
@@ -83,6 +91,7 @@ impl Engine {
                     journal_limit_bytes: settings.journal_limit_bytes,
                 },
                 chain: RwLock::new(Some(recovered.chain)),
+                index: RwLock::new(Some(index)),
                 writer: Mutex::new(Writer {
                     journal,
                     reports,
@@ -99,6 +108,7 @@ impl Engine {
                 context,
             }),
         };
+        engine.inner.follow()?;
         if over_limit {
             engine.inner.reopen(&mut *engine.inner.writer()?)?;
         }
@@ -106,7 +116,7 @@ impl Engine {
             how: recovered.how,
             elapsed: started.elapsed(),
             height,
-            warnings: recovered.warnings,
+            warnings,
         };
         Ok((engine, report))
     }

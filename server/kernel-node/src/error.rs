@@ -103,6 +103,12 @@ pub enum EngineError {
         /// Core's detail, empty where it gives none.
         debug: String,
     },
+    /// The index of coins and transactions could not be used; the chain itself is not touched.
+    #[error("{detail}; it catches up with the next block or at the next start")]
+    Index {
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The transaction, input or spent outputs of a script check don't fit together.
     #[error("script cannot be checked: {detail}")]
     ScriptCheck {

@@ -15,7 +15,7 @@
 //!    with Core's own words.
 //!
 //! A failed assertion in the kernel aborts the process: wrap the engine in a child process. What the
-//! engine leaves to others: mempool, UTXO lookup, templates with transactions, peers, IPC.
+//! engine leaves to others: peers, IPC.
 //!
 //! ```no_run
 //! use bllvm_kernel_node::{Engine, Settings, anyone_can_spend};
@@ -32,6 +32,8 @@
 mod callbacks;
 mod engine;
 mod error;
+mod follow;
+mod index;
 mod journal;
 mod kernel;
 mod lock;
@@ -44,6 +46,7 @@ mod verdict;
 mod writer;
 
 pub use bitcoin;
+pub use bllvm_mempool::Coin;
 
 pub use engine::{Engine, Observer};
 pub use error::EngineError;

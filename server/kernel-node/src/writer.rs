@@ -1,7 +1,7 @@
 //! The engine's inside: one writer at a time, readers beside it.
 //!
-//! Locks, in the order they are taken: `writer` (journal and reports), then `chain` (shared by every
-//! kernel call, exclusive only while the kernel is closed or reopened). Neither is ever taken in a
+//! Locks, in the order they are taken: `writer` (journal and reports), then `index`, then `chain`
+//! (each shared by its readers, exclusive only while it is closed or reopened). Neither is ever taken in a
 //! kernel callback. The observer is called under `writer` alone, so it may read.
 
 use std::{
@@ -19,6 +19,7 @@ use crate::{
     EngineError, Info, Opening, Settings, Verdict,
     callbacks::{Report, capture},
     engine::Observer,
+    index::Index,
     journal::Journal,
     kernel,
     lock::DirLock,
@@ -35,6 +36,8 @@ pub struct Inner {
     pub info: Info,
     /// The kernel; none once closed.
     pub chain: RwLock<Option<ChainstateManager>>,
+    /// Coins and transactions; none once closed.
+    pub index: RwLock<Option<Index>>,
     /// Taken by whoever changes the chain.
     pub writer: Mutex<Writer>,
     /// Why nothing works any more, once that is so.
@@ -173,8 +176,12 @@ impl Inner {
         Ok(verdict)
     }
 
-    /// Brings the observer to the tip.
+    /// Brings the index, then the observer, to the tip.
     fn tell(&self, writer: &mut Writer) {
+        if let Err(error) = self.follow() {
+            // Its answers name the tip that they are true for; the next block tries again.
+            tracing::error!(%error, "the index did not follow the chain");
+        }
         let steps = self.with_chain(|chain| {
             let tip = kernel::tip(chain);
             if kernel::hash(tip) == writer.told {
@@ -226,6 +233,8 @@ impl Inner {
     pub fn reopen(&self, writer: &mut Writer) -> Result<(), EngineError> {
         let mut chain = self.chain.write().unwrap_or_else(PoisonError::into_inner);
         let tip = self.flush(writer, chain.take().ok_or(EngineError::Closed)?)?;
+        // The journal is emptied below: what the index needs of it must be on disk before.
+        self.with_index(|index| Ok(index.flush()?))?;
         let scan = writer
             .journal
             .scan()
@@ -276,6 +285,16 @@ impl Inner {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        let index = self
+            .index
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(Err(error)) = index.as_ref().map(Index::flush) {
+            // What it lacks is applied again at the next open.
+            tracing::warn!(%error, "the index was not flushed");
+        }
+        drop(index);
         let shut = taken.map_or(Ok(()), |chain| {
             let tip = self.flush(&writer, chain)?;
             if writer.journal.is_empty() {

@@ -13,7 +13,7 @@ use std::{
 
 use bllvm_kernel_node::{
     BlockId, Chain, Engine, EngineError, Opening, Settings, Verdict, anyone_can_spend,
-    testing::BlockBuilder,
+    bitcoin::OutPoint, testing::BlockBuilder,
 };
 use common::{mine, open, open_with};
 
@@ -170,6 +170,10 @@ fn kill_9_at_random_moments_loses_no_acknowledged_block() {
         assert!(report.height >= reached.0, "{report:?}");
         let there = engine.header(BlockId::Height(reached.0)).unwrap().unwrap();
         assert_eq!(there.hash.to_string(), reached.1);
+        let (_, indexed) = engine.coin(&OutPoint::null()).unwrap();
+        assert_eq!(indexed, engine.tip().unwrap().hash);
+        let coins = u32::try_from(engine.coins().unwrap().len()).unwrap();
+        assert_eq!(coins, report.height, "one coin a block");
     }
     let (_, report, _) = open(dir.path());
     assert!(report.height >= reached.0, "{report:?}");

@@ -253,6 +253,9 @@ impl Handler for Server {
                 .on_engine::<m::ChainTransaction>(request, |engine, wanted| {
                     transaction(&engine, &wanted)
                 }),
+            m::ChainUtxo::ID => {
+                self.on_engine::<m::ChainUtxo>(request, |engine, wanted| utxo(&engine, &wanted))
+            }
             m::ChainSpentOutputs::ID => self
                 .on_engine::<m::ChainSpentOutputs>(request, |engine, wanted| {
                     spent(&engine, wanted.hash)
@@ -441,8 +444,16 @@ fn transaction(
     wanted: &t::TransactionRequest,
 ) -> Result<t::TransactionInfo, NodeError> {
     let Some(hash) = wanted.block else {
-        let text = "`chain.transaction` needs `block`: this base node keeps no transaction index";
-        return Err(NodeError::Unsupported(text.to_owned()));
+        let txid = bitcoin::Txid::from_byte_array(wanted.txid.0);
+        let found = engine.transaction(&txid).map_err(fault)?;
+        let (transaction, block) = found.ok_or_else(|| {
+            NodeError::NotFound(format!("the best chain has no transaction {}", wanted.txid))
+        })?;
+        return Ok(t::TransactionInfo {
+            txid: wanted.txid,
+            raw: t::Hex(bitcoin::consensus::serialize(&transaction)),
+            block: Some(hash_out(block)),
+        });
     };
     let block = parsed_block(engine, hash)?;
     let found = block
@@ -457,6 +468,23 @@ fn transaction(
         txid: wanted.txid,
         raw: t::Hex(raw),
         block: Some(hash),
+    })
+}
+
+fn utxo(engine: &Engine, wanted: &t::UtxoRequest) -> Result<t::Utxo, NodeError> {
+    let outpoint = bitcoin::OutPoint {
+        txid: bitcoin::Txid::from_byte_array(wanted.txid.0),
+        vout: wanted.vout,
+    };
+    let (coin, tip) = engine.coin(&outpoint).map_err(fault)?;
+    Ok(t::Utxo {
+        coin: coin.map(|coin| t::Coin {
+            value_sat: coin.output.value.to_sat(),
+            script_pubkey: t::Hex(coin.output.script_pubkey.into_bytes()),
+            height: coin.height,
+            coinbase: coin.coinbase,
+        }),
+        tip: hash_out(tip),
     })
 }
 
@@ -479,7 +507,6 @@ fn verify(engine: &Engine, wanted: &t::VerifyScriptRequest) -> Result<t::ScriptV
 fn info(engine: &Engine) -> t::NetworkInfo {
     let info = engine.info();
     let unsupported = [
-        "chain.utxo",
         "mempool.info",
         "mempool.list",
         "mempool.transaction",

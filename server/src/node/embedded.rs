@@ -439,6 +439,10 @@ impl ReadNode for EmbeddedNode {
     ) -> Result<t::TransactionInfo, NodeError> {
         self.call::<m::ChainTransaction>(&request).await
     }
+
+    async fn utxo(&self, request: t::UtxoRequest) -> Result<t::Utxo, NodeError> {
+        self.call::<m::ChainUtxo>(&request).await
+    }
 }
 
 #[async_trait]

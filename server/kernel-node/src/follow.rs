@@ -1,0 +1,154 @@
+//! Bringing the index to the kernel's tip, after a block and at open.
+
+use std::sync::PoisonError;
+
+use bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid};
+use bitcoinkernel::{BlockTreeEntry, ChainstateManager};
+use bllvm_mempool::Coin;
+
+use crate::{
+    Engine, EngineError,
+    index::{Index, IndexError, Step},
+    kernel,
+    writer::Inner,
+};
+
+/// Blocks that enter or leave in one view of the readers; a reorganisation is never split.
+const AT_ONCE: u32 = 200;
+
+impl From<IndexError> for EngineError {
+    fn from(error: IndexError) -> Self {
+        Self::Index {
+            detail: error.to_string(),
+        }
+    }
+}
+
+impl Engine {
+    /// An unspent output of the best chain, and the tip at which the answer is true.
+    pub fn coin(&self, outpoint: &OutPoint) -> Result<(Option<Coin>, BlockHash), EngineError> {
+        self.inner.with_index(|index| Ok(index.coin(outpoint)?))
+    }
+
+    /// A transaction of the best chain, and its block.
+    pub fn transaction(
+        &self,
+        txid: &Txid,
+    ) -> Result<Option<(Transaction, BlockHash)>, EngineError> {
+        let Some((hash, position)) = self.inner.with_index(|index| Ok(index.place(txid)?))? else {
+            return Ok(None);
+        };
+        let found = self.inner.with_chain(|chain| {
+            let entry = kernel::entry(chain, &hash);
+            entry.map(|entry| block(chain, entry)).transpose()
+        })?;
+        let transaction = found
+            .and_then(|block| block.txdata.into_iter().nth(position as usize))
+            .filter(|transaction| transaction.compute_txid() == *txid);
+        Ok(transaction.map(|transaction| (transaction, hash)))
+    }
+
+    /// All unspent outputs in key order, for comparisons; far too many on a public chain.
+    pub fn coins(&self) -> Result<Vec<(OutPoint, Coin)>, EngineError> {
+        self.inner.with_index(|index| Ok(index.coins()?))
+    }
+}
+
+impl Inner {
+    /// Runs a read of the index.
+    pub fn with_index<T>(
+        &self,
+        read: impl FnOnce(&Index) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        read(index.as_ref().ok_or(EngineError::Closed)?)
+    }
+
+    /// Brings the index to the kernel's tip. Called by the one writer, so the tip stands still.
+    pub fn follow(&self) -> Result<(), EngineError> {
+        let caught_up = |index: &Index| self.with_chain(|chain| Ok(catch_up(index, chain)));
+        let unfit = match self.with_index(caught_up)? {
+            Err(Behind::Unfit(why)) => why,
+            Err(Behind::Failed(error)) => return Err(error),
+            Ok(()) => return Ok(()),
+        };
+        tracing::warn!("{unfit}; making it anew from the chain's blocks");
+        let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        drop(slot.take());
+        *slot = Some(Index::anew(&self.index_path(), self.info.genesis)?);
+        drop(slot);
+        self.with_index(caught_up)?.map_err(|behind| match behind {
+            Behind::Failed(error) => error,
+            Behind::Unfit(detail) => EngineError::Index { detail },
+        })
+    }
+
+    /// Where the index is.
+    pub fn index_path(&self) -> std::path::PathBuf {
+        self.settings.dir.join("index.redb")
+    }
+}
+
+enum Behind {
+    Unfit(String),
+    Failed(EngineError),
+}
+
+impl From<EngineError> for Behind {
+    fn from(error: EngineError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<IndexError> for Behind {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::Unfit(_) => Self::Unfit(error.to_string()),
+            IndexError::Database(_) => Self::Failed(error.into()),
+        }
+    }
+}
+
+fn catch_up(index: &Index, chain: &ChainstateManager) -> Result<(), Behind> {
+    let tip = kernel::tip(chain);
+    loop {
+        let (hash, height) = index.tip()?;
+        if hash == kernel::hash(tip) {
+            return Ok(());
+        }
+        let mut steps = Vec::new();
+        // The index's own records take it off a branch; only the way back must be known.
+        let fork = match kernel::entry(chain, &hash) {
+            Some(mut entry) => {
+                while !kernel::is_under(entry, tip) {
+                    steps.push(Step::Disconnect(kernel::hash(entry)));
+                    entry = entry
+                        .prev()
+                        .ok_or_else(|| IndexError::Unfit("its branch has no root".to_owned()))?;
+                }
+                kernel::height(entry)
+            }
+            None => {
+                return Err(IndexError::Unfit(format!(
+                    "its tip {hash} at height {height} is not known to the chain"
+                ))
+                .into());
+            }
+        };
+        let last = kernel::height(tip).min(fork.saturating_add(AT_ONCE));
+        for next in fork + 1..=last {
+            let entry = kernel::at(tip, next)
+                .ok_or_else(|| IndexError::Unfit(format!("no block at height {next}")))?;
+            steps.push(Step::Connect(kernel::hash(entry), block(chain, entry)?));
+        }
+        index.apply(&steps)?;
+    }
+}
+
+/// A block, read and parsed.
+pub fn block(chain: &ChainstateManager, entry: BlockTreeEntry<'_>) -> Result<Block, EngineError> {
+    let raw = chain.read_block_data(&entry)?.consensus_encode()?;
+    bitcoin::consensus::deserialize(&raw).map_err(|error| EngineError::Kernel {
+        detail: format!("it returned an unreadable block: {error}"),
+    })
+}
