@@ -104,14 +104,17 @@ async fn a_killed_host_keeps_every_promise_and_leaves_no_orphan() {
             Arc::clone(&promises),
         ));
         tokio::time::sleep(std::time::Duration::from_millis(50 + dice.below(900))).await;
+        let children = server.child_processes();
         server.kill9();
         stop.store(true, Ordering::Relaxed);
         asking.await.unwrap();
 
+        // Those that were seen as its children, and any that was started meanwhile.
+        assert!(!children.is_empty());
         let dir = server.data_dir();
         until("no orphan is left", async || {
-            processes::of_data_dir(&dir, std::process::id())
-                .is_empty()
+            let left = processes::of_data_dir(&dir, std::process::id());
+            (left.is_empty() && !children.iter().any(|child| processes::lives(child.pid)))
                 .then_some(())
         })
         .await;

@@ -54,7 +54,7 @@ async fn killed_modules_come_back_and_no_event_is_lost_or_out_of_order() {
     for name in &names {
         server.answers(name).await;
     }
-    let (host, descriptors) = (server.pid(), server.descriptors());
+    let (host, plumbing) = (server.pid(), processes::plumbing(server.pid()));
 
     let stop = Arc::new(AtomicBool::new(false));
     let answered = Arc::new(AtomicU64::new(0));
@@ -102,39 +102,67 @@ async fn killed_modules_come_back_and_no_event_is_lost_or_out_of_order() {
         (server.child_processes().len() as u64 == 2 * MODULES).then_some(())
     })
     .await;
-    // Connections of the client that are kept open are descriptors, too.
-    let most = descriptors + 2 + 2 * usize::try_from(MODULES).unwrap();
-    until("the descriptors are back", async || {
-        (server.descriptors() <= most).then_some(())
+    until("the descriptors are as before", async || {
+        (processes::plumbing(host).abs_diff(plumbing) <= 2).then_some(())
     })
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_call_in_flight_is_answered_when_its_module_is_killed() {
-    let server = TestServer::start().await;
-    server.run(&Fixture::new("well")).await;
-    let pid = server.module_pid("fixture-well").await;
+const CALLS: usize = 8;
 
-    let rest = server.rest.clone();
-    let call = tokio::spawn(async move {
-        rest.post("/api/v1/modules/fixture-well/methods/hang", &json!({}))
-            .await
-    });
-    until("the call is there", async || {
-        // A method that never answers leaves a thread behind.
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        status.contains("Threads:\t2").then_some(())
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_in_flight_are_answered_when_their_module_is_killed_and_a_neighbours_go_on() {
+    let server = TestServer::start().await;
+    server.run(&Fixture::new("well-1")).await;
+    server.run(&Fixture::new("well-2")).await;
+    let pid = server.module_pid("fixture-well-1").await;
+    let neighbour = server.module_pid("fixture-well-2").await;
+
+    let call = |name: &'static str, method: &'static str, params: serde_json::Value| {
+        let rest = server.rest.clone();
+        tokio::spawn(async move {
+            let path = format!("/api/v1/modules/{name}/methods/{method}");
+            rest.post(&path, &params).await
+        })
+    };
+    let hanging: Vec<_> = (0..CALLS)
+        .map(|_| call("fixture-well-1", "hang", json!({})))
+        .collect();
+    let sleeping = call("fixture-well-2", "sleep", json!({ "ms": 2000 }));
+    // Each call that is not answered is a thread of the fixture's beside its first one.
+    until("the calls are there", async || {
+        let neighbours = threads(neighbour) == Some(2) || sleeping.is_finished();
+        (threads(pid) == Some(1 + CALLS) && neighbours).then_some(())
     })
     .await;
     processes::kill9(pid);
-    let answer = call.await.unwrap();
 
-    assert_eq!(answer.refused()["code"], "module_gone");
-    server
-        .module_is("fixture-well", "running anew", |module| {
+    for call in hanging {
+        assert_eq!(call.await.unwrap().refused()["code"], "module_gone");
+    }
+    let slept = sleeping.await.unwrap();
+    assert!(slept.status.is_success(), "{}", slept.text);
+    assert_eq!(server.module_pid("fixture-well-2").await, neighbour);
+    let new = server
+        .module_is("fixture-well-1", "running anew", |module| {
             module["state"] == "running" && module["pid"] != json!(pid)
         })
         .await;
-    server.answers("fixture-well").await;
+    assert_eq!(new["restarts"], 1, "{new:#}");
+    server.answers("fixture-well-1").await;
+    // No call was tried again behind its caller's back.
+    let new = u32::try_from(new["pid"].as_u64().unwrap()).unwrap();
+    until("nothing is left to do", async || {
+        (threads(new) == Some(1)).then_some(())
+    })
+    .await;
+}
+
+/// How many threads a process has.
+fn threads(pid: u32) -> Option<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let count = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Threads:"));
+    count?.trim().parse().ok()
 }

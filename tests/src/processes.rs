@@ -73,6 +73,32 @@ pub fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.flatten().count())
 }
 
+/// Open pipes, unix sockets, memory files, pidfds and the like: what a module costs its host, and what
+/// would be left behind by one that was not cleaned up after. Connections of callers and files come and
+/// go by themselves, and are not counted.
+pub fn plumbing(pid: u32) -> usize {
+    let tcp = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
+    let inode = |line: &str| line.split_whitespace().nth(9).map(str::to_owned);
+    let tcp: Vec<String> = tcp.lines().skip(1).filter_map(inode).collect();
+    let is_tcp = |link: &str| {
+        let inode = link
+            .strip_prefix("socket:[")
+            .and_then(|it| it.strip_suffix(']'));
+        inode.is_some_and(|inode| tcp.iter().any(|one| one == inode))
+    };
+    let is_file = |link: &str| link.starts_with('/') && !link.starts_with("/memfd:");
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| {
+        entries
+            .flatten()
+            .filter_map(|entry| fs::read_link(entry.path()).ok())
+            .filter(|link| {
+                let link = link.to_string_lossy();
+                !is_file(&link) && !is_tcp(&link)
+            })
+            .count()
+    })
+}
+
 /// Whether a process is there and is no zombie.
 pub fn lives(pid: u32) -> bool {
     process(pid).is_some_and(|one| one.state != 'Z')
