@@ -26,6 +26,8 @@ use crate::{CallError, ErrorCode, ErrorReply, Limits, Method, Stream, WireError,
 const MAX_MEANINGLESS: u64 = 1000;
 /// Pings use the upper half of the id space, so that they never meet a call's id.
 const PING_BIT: u64 = 1 << 63;
+/// Bytes that are read at once.
+const READ: usize = 64 << 10;
 
 /// A request that came in.
 #[derive(Clone, Debug)]
@@ -380,7 +382,7 @@ impl Connection {
 
     async fn read(&self, handler: &dyn Handler) -> Result<(), WireError> {
         let limits = &self.shared.limits;
-        let mut buffer = BytesMut::with_capacity(64 << 10);
+        let mut buffer = BytesMut::new();
         loop {
             while let Some(frame) =
                 Frame::read_from(&mut buffer, limits.control_bytes, limits.bulk_bytes)?
@@ -420,10 +422,19 @@ impl Connection {
 
     async fn read_some(&self, buffer: &mut BytesMut) -> std::io::Result<usize> {
         let stream = self.shared.outbox.stream().tokio();
-        buffer.reserve(16 << 10);
         loop {
+            let is_low = buffer.capacity() < READ / 4;
+            buffer.reserve(if buffer.is_empty() && is_low {
+                READ
+            } else {
+                READ / 4
+            });
             match stream.try_read_buf(buffer) {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    if buffer.is_empty() {
+                        // Most connections are silent, and need no memory for that.
+                        *buffer = BytesMut::new();
+                    }
                     stream.readable().await?;
                 }
                 outcome => return outcome,

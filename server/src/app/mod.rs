@@ -8,6 +8,7 @@
 mod build;
 mod housekeeping;
 mod late;
+mod memory;
 mod run_files;
 mod running;
 mod start;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::{App, AppError};
 use super::housekeeping;
 use super::late::LateFleet;
+use super::memory;
 use super::run_files::RunFiles;
 use super::running::Running;
 use crate::api::auth::origin::Hosts;
@@ -104,6 +105,7 @@ impl App {
         let cleaned =
             housekeeping::run(store.clone(), config.database.clone(), life.soft().clone());
         tracker.spawn(cleaned);
+        tracker.spawn(memory::run(life.soft().clone()));
         tell_start(&journal).await;
 
         let api = Api::new(api::Parts {

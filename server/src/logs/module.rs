@@ -27,7 +27,8 @@ pub(super) struct ModuleLog {
     ring: VecDeque<Arc<LogLine>>,
     next: u64,
     files: Files,
-    followers: broadcast::Sender<Arc<LogLine>>,
+    /// None before the first one: room for as many lines is made with it.
+    followers: Option<broadcast::Sender<Arc<LogLine>>>,
     secrets: Vec<String>,
     allowance: f64,
     counted_at: Instant,
@@ -43,7 +44,7 @@ impl ModuleLog {
             next: ring.back().map_or(1, |line| line.seq + 1),
             ring,
             files,
-            followers: broadcast::Sender::new(FOLLOW),
+            followers: None,
             secrets: Vec::new(),
             allowance: BURST,
             counted_at: Instant::now(),
@@ -97,8 +98,12 @@ impl ModuleLog {
             self.ring.pop_front();
         }
         self.ring.push_back(line.clone());
-        // Nobody may be following.
-        let _ = self.followers.send(line);
+        // The last follower takes the room with it.
+        if let Some(followers) = &self.followers
+            && followers.send(line).is_err()
+        {
+            self.followers = None;
+        }
     }
 
     /// The oldest lines after a number, or the newest ones.
@@ -120,8 +125,10 @@ impl ModuleLog {
         newest
     }
 
-    pub(super) fn follow(&self) -> broadcast::Receiver<Arc<LogLine>> {
-        self.followers.subscribe()
+    pub(super) fn follow(&mut self) -> broadcast::Receiver<Arc<LogLine>> {
+        self.followers
+            .get_or_insert_with(|| broadcast::Sender::new(FOLLOW))
+            .subscribe()
     }
 
     pub(super) fn set_secrets(&mut self, secrets: Vec<String>) {

@@ -137,7 +137,7 @@ impl Programs {
         let memory = memfd(manifest.name.as_str()).map_err(ProgramError::Keep)?;
         let mut copy = File::from(memory.try_clone().map_err(ProgramError::Keep)?);
         let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 256 << 10];
+        let mut buffer = vec![0; 64 << 10];
         let mut first = true;
         loop {
             let count = file.read(&mut buffer).map_err(read)?;

@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 
 /// Lines that are kept for a run that ends badly.
 const KEPT_LINES: usize = 20;
 /// A longer line is cut into several.
 const MAX_LINE: usize = 8 << 10;
+/// Bytes that are read at once.
+const READ: usize = 16 << 10;
 
 /// The last lines of a process's output. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -42,16 +43,18 @@ impl Tail {
 
 /// Reads a pipe to its end, line by line. It never stops reading: a writer is never blocked by us.
 pub async fn drain(pipe: OwnedFd, tail: Tail, mut each: impl FnMut(String)) {
-    let Ok(mut pipe) = pipe::Receiver::from_owned_fd(pipe) else {
+    let Ok(pipe) = pipe::Receiver::from_owned_fd(pipe) else {
         return;
     };
     let mut lines = Lines::default();
-    let mut buffer = vec![0; 16 << 10];
-    while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
-        lines.take(&buffer[..count], |line| {
+    while pipe.readable().await.is_ok() {
+        let more = read_some(&pipe, &mut lines, |line| {
             tail.push(line.clone());
             each(line);
         });
+        if !more {
+            break;
+        }
         // A module that only writes shall not keep a thread of ours to itself.
         tokio::task::yield_now().await;
     }
@@ -59,6 +62,18 @@ pub async fn drain(pipe: OwnedFd, tail: Tail, mut each: impl FnMut(String)) {
         tail.push(line.clone());
         each(line);
     });
+}
+
+/// Reads once; false at the end. The buffer is on the stack, because most pipes are silent and one
+/// for each would be much of what an idle module costs.
+fn read_some(pipe: &pipe::Receiver, lines: &mut Lines, each: impl FnMut(String)) -> bool {
+    let mut buffer = [0; READ];
+    match pipe.try_read(&mut buffer) {
+        Ok(0) => return false,
+        Ok(count) => lines.take(&buffer[..count], each),
+        Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
+    }
+    true
 }
 
 /// Bytes that become lines.
