@@ -1,9 +1,6 @@
 //! Medians, ratios and the table.
 
 use std::fmt::Write as _;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
 
 /// One line of the table.
 pub struct Row {
@@ -17,14 +14,32 @@ pub struct Row {
     pub ratio: Option<f64>,
     /// The goal, in words.
     pub goal: &'static str,
-    /// Whether it was reached.
-    pub reached: bool,
+    /// Whether it was reached; none where nothing was promised.
+    pub reached: Option<bool>,
 }
 
 /// The value in the middle.
 pub fn median(values: &mut [f64]) -> f64 {
+    quantile(values, 0.5)
+}
+
+/// The value below which a share of all values lies.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a place in a list"
+)]
+pub fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    let place = (values.len() as f64 * share) as usize;
+    let last = values.len().saturating_sub(1);
+    values.get(place.min(last)).copied().unwrap_or(f64::NAN)
+}
+
+/// The largest.
+pub fn largest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::NAN, f64::max)
 }
 
 /// The median of pairwise ratios.
@@ -37,6 +52,12 @@ pub fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
     median(&mut ratios)
 }
 
+/// Their median, and from where to where nine in ten of them lie, in milliseconds.
+pub fn spread(values: &mut [f64]) -> String {
+    let (low, high) = (quantile(values, 0.05), quantile(values, 0.95));
+    format!("{:.2} ms ({low:.2}–{high:.2})", median(values))
+}
+
 /// The table as Markdown.
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::from(
@@ -46,7 +67,11 @@ pub fn table(rows: &[Row]) -> String {
         let ratio = row
             .ratio
             .map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
-        let reached = if row.reached { "yes" } else { "no" };
+        let reached = match row.reached {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "–",
+        };
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
@@ -55,20 +80,4 @@ pub fn table(rows: &[Row]) -> String {
         );
     }
     text
-}
-
-/// Starts this program again in a role, with one end of a socketpair as its standard input.
-pub fn start_child(role: &str) -> anyhow::Result<(UnixStream, Child)> {
-    let (ours, theirs) = UnixStream::pair()?;
-    let child = Command::new(std::env::current_exe()?)
-        .args(["child", role])
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .spawn()?;
-    Ok((ours, child))
-}
-
-/// This process's standard input as a socket.
-pub fn stdin_socket() -> anyhow::Result<UnixStream> {
-    use std::os::fd::AsFd;
-    Ok(std::io::stdin().as_fd().try_clone_to_owned()?.into())
 }

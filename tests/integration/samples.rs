@@ -1,68 +1,22 @@
 //! The samples, as people copy them: block-clock reloads under load without losing a request.
 
-use std::path::{Path, PathBuf};
+#[cfg(feature = "kernel")]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bllvm_tests::programs::program;
+#[cfg(feature = "kernel")]
+use bllvm_tests::clock::samples;
+use bllvm_tests::clock::{self, CLOCK};
 use bllvm_tests::{TestServer, times};
+#[cfg(feature = "kernel")]
 use serde_json::json;
-
-const CLOCK: &str = "block-clock";
-
-fn sources() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../modules/examples")
-}
-
-/// The folder that a person would make: the sample's files and the program that cargo built.
-fn clock_folder(server: &TestServer) -> PathBuf {
-    let folder = server.folder().join("incoming").join(CLOCK);
-    let release = folder.join("target/release");
-    std::fs::create_dir_all(&release).unwrap();
-    std::fs::copy(program(CLOCK), release.join(CLOCK)).unwrap();
-    for file in ["module.toml", "config.schema.json"] {
-        std::fs::copy(sources().join(CLOCK).join(file), folder.join(file)).unwrap();
-    }
-    folder
-}
-
-/// Installs and loads the clock on a free port; its address.
-async fn run_clock(server: &TestServer) -> String {
-    let folder = clock_folder(server);
-    let installed = server
-        .rest
-        .post("/api/v1/modules", &json!({ "path": folder }))
-        .await;
-    server.succeeded(&installed.done()).await;
-    let path = format!("/api/v1/modules/{CLOCK}/grants");
-    let mut grant = server.rest.get(&path).await.done()["requested"].clone();
-    grant["listeners"]["http"] = json!("127.0.0.1:0");
-    let load = server
-        .rest
-        .post(
-            &format!("/api/v1/modules/{CLOCK}/load"),
-            &json!({ "grant": grant }),
-        )
-        .await
-        .done();
-    server.succeeded(&load).await;
-    let module = server.module(CLOCK).await;
-    let address = module["listeners"]["http"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    assert!(
-        !address.ends_with(":0") && !address.is_empty(),
-        "{module:#}"
-    );
-    format!("http://{address}/")
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_clock_is_reloaded_under_load_and_no_request_is_lost() {
     let server = TestServer::start().await;
-    let address = run_clock(&server).await;
+    let address = clock::run(&server).await;
     let before = server.module_pid(CLOCK).await;
     let total = u64::from(times(10_000));
     let (asked, answered) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -181,7 +135,7 @@ async fn the_python_sample_logs_each_block_once_over_kills_and_absences() {
         ))
         .start()
         .await;
-    let folder = sources().join(NAME);
+    let folder = samples().join(NAME);
     let installed = server
         .rest
         .post("/api/v1/modules", &json!({ "path": folder }))

@@ -41,6 +41,7 @@ pub struct Fixture {
     capabilities: Vec<String>,
     reload: &'static str,
     restart: (u32, u32),
+    healthy_after: Option<u32>,
     subscribe: String,
     extra: String,
     place: &'static str,
@@ -54,6 +55,7 @@ impl Fixture {
             capabilities: CAPABILITIES.iter().map(ToString::to_string).collect(),
             reload: "exclusive",
             restart: (5, 50),
+            healthy_after: None,
             subscribe: String::new(),
             extra: String::new(),
             place: "fixture",
@@ -83,6 +85,13 @@ impl Fixture {
     #[must_use]
     pub fn restart(mut self, initial_ms: u32, max_ms: u32) -> Self {
         self.restart = (initial_ms, max_ms);
+        self
+    }
+
+    /// After so many milliseconds without a crash, the next one restarts at once.
+    #[must_use]
+    pub fn healthy_after(mut self, ms: u32) -> Self {
+        self.healthy_after = Some(ms);
         self
     }
 
@@ -129,6 +138,9 @@ impl Fixture {
              [restart]\ninitial_ms = {initial}\nmax_ms = {max}\n",
             self.reload
         );
+        if let Some(ms) = self.healthy_after {
+            let _ = writeln!(text, "healthy_after_ms = {ms}");
+        }
         text
     }
 

@@ -1,5 +1,6 @@
 //! What the behaviour tests share: the real server, fixture modules, deadlines, repeat counts.
 
+pub mod clock;
 pub mod fixture;
 pub mod processes;
 pub mod programs;
