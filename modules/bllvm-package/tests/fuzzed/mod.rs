@@ -1,0 +1,34 @@
+//! What is fuzzed: a stranger's bytes go in, and nothing may panic; what is read is written back
+//! as it was. The fuzz targets and the property tests share these.
+
+use bllvm_manifest::Manifest;
+use bllvm_package::{KeySet, Purpose, SecretKey, Signatures, check_listing};
+
+/// Reads bytes as a `module.sig`.
+pub fn signatures(data: &[u8]) {
+    if let Ok(read) = Signatures::parse(data) {
+        assert_eq!(read.to_string().as_bytes(), data, "one spelling");
+        let key = SecretKey::from_seed([1; 32]).public();
+        assert!(!read.verifies(&key, Purpose::Manifest, data));
+    }
+}
+
+/// Reads bytes as a publisher's keys.
+pub fn key_set(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(read) = KeySet::parse(text)
+    {
+        assert_eq!(KeySet::parse(&read.to_string()), Ok(read));
+    }
+}
+
+/// Reads bytes as a `module.toml`, and looks at the paths that it lists.
+pub fn manifest(data: &[u8]) {
+    if let Ok(read) = Manifest::parse_bytes(data) {
+        if let Some(package) = &read.package {
+            let _ = check_listing(package);
+        }
+        let again = read.to_toml().expect("what was read can be written");
+        assert_eq!(Manifest::parse(&again).expect("and read again"), read);
+    }
+}
