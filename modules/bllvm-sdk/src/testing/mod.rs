@@ -221,23 +221,55 @@ impl TestHost {
         let session = tokio::spawn(session::run::<M>(start, |connection| {
             tracing::Dispatch::new(logging::subscriber(connection.clone()))
         }));
-        let grants = self.grants.iter().map(ToString::to_string).collect();
-        let welcome = Welcome {
-            protocol: *bllvm_ipc::PROTOCOL_VERSIONS.end(),
-            host: "test".to_owned(),
-            instance: "01J0000000000000000000000".to_owned(),
-            grants,
-            heartbeat_ms: 2000,
-        };
-        accept(&ours, &Limits::default(), |_| Ok(welcome))
-            .await
-            .map_err(|error| system(&error))?;
-        let host = Arc::new(Host::new(self.grants, self.answers));
-        let connection = Connection::start(ours, Limits::default(), host.clone());
+        let (connection, host) = greet(ours, self.grants, self.answers).await?;
         Ok(TestModule::new(
-            connection, host, session, terminate, addresses, temporary,
+            connection,
+            host,
+            Some(session),
+            terminate,
+            addresses,
+            temporary,
         ))
     }
+
+    /// Takes a module through its whole start that runs as a process of its own: `channel` is the
+    /// host's end of a [`Stream::pair`] whose other end the process inherited. Descriptors, listeners
+    /// and the process are the caller's.
+    ///
+    /// # Errors
+    /// Any step that the module refuses.
+    pub async fn drive(self, channel: Stream) -> Result<TestModule, StartFailure> {
+        let config = self.config;
+        let (connection, host) = greet(channel, self.grants, self.answers).await?;
+        let terminate = CancellationToken::new();
+        let none = BTreeMap::new();
+        let mut module = TestModule::new(connection, host, None, terminate, none, None);
+        module.configure(config).await?;
+        module.activate().await?;
+        Ok(module)
+    }
+}
+
+/// The handshake, and what answers from then on.
+async fn greet(
+    ours: Stream,
+    capabilities: Vec<Capability>,
+    answers: Answers,
+) -> Result<(Connection, Arc<Host>), StartFailure> {
+    let grants = capabilities.iter().map(ToString::to_string).collect();
+    let welcome = Welcome {
+        protocol: *bllvm_ipc::PROTOCOL_VERSIONS.end(),
+        host: "test".to_owned(),
+        instance: "01J0000000000000000000000".to_owned(),
+        grants,
+        heartbeat_ms: 2000,
+    };
+    accept(&ours, &Limits::default(), |_| Ok(welcome))
+        .await
+        .map_err(|error| StartFailure::System(error.to_string()))?;
+    let host = Arc::new(Host::new(capabilities, answers));
+    let connection = Connection::start(ours, Limits::default(), host.clone());
+    Ok((connection, host))
 }
 
 /// A directory that nobody else has.

@@ -29,7 +29,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct TestModule {
     connection: Connection,
     host: Arc<Host>,
-    session: JoinHandle<Result<Ending, SessionError>>,
+    /// None where the module is a process of its own.
+    session: Option<JoinHandle<Result<Ending, SessionError>>>,
     terminate: CancellationToken,
     addresses: Addresses,
     temporary: Option<PathBuf>,
@@ -60,7 +61,7 @@ impl TestModule {
     pub(super) fn new(
         connection: Connection,
         host: Arc<Host>,
-        session: JoinHandle<Result<Ending, SessionError>>,
+        session: Option<JoinHandle<Result<Ending, SessionError>>>,
         terminate: CancellationToken,
         addresses: Addresses,
         temporary: Option<PathBuf>,
@@ -193,6 +194,11 @@ impl TestModule {
         }
     }
 
+    /// What it does, as it comes; for those who wait in their own way.
+    pub fn watch(&self) -> tokio::sync::watch::Receiver<Seen> {
+        self.host.seen.subscribe()
+    }
+
     /// What it did so far.
     pub fn seen(&self) -> Seen {
         self.host.seen.borrow().clone()
@@ -263,7 +269,10 @@ impl TestModule {
     /// # Errors
     /// How the module failed, if it did.
     pub async fn ended(mut self) -> Result<(), String> {
-        match tokio::time::timeout(DEADLINE, &mut self.session).await {
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
+        match tokio::time::timeout(DEADLINE, session).await {
             Ok(Ok(Ok(_))) => Ok(()),
             Ok(Ok(Err(error))) => Err(error.to_string()),
             Ok(Err(error)) => Err(error.to_string()),
