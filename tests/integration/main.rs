@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod audit;
+mod author;
 mod bad_input;
 #[cfg(feature = "kernel")]
 mod base_node;

@@ -82,6 +82,10 @@ codes! {
     OperationFinal = "operation_final", CONFLICT, "The operation is already over.";
     ModuleExists = "module_exists", CONFLICT, "A module of this name is already installed.";
     ModuleDisabled = "module_disabled", CONFLICT, "The module is disabled.";
+    PackageRefused = "package_refused", UNPROCESSABLE_ENTITY, "The package is not one that is taken here.";
+    PublisherNotFound = "publisher_not_found", NOT_FOUND, "No publisher of this name is trusted here.";
+    PublisherExists = "publisher_exists", CONFLICT, "A publisher of this name is trusted already.";
+    ReleaseNotFound = "release_not_found", NOT_FOUND, "No release of this module is remembered.";
     ModuleBroken = "module_broken", CONFLICT, "The module cannot be loaded as it was found.";
     ModuleWaiting = "module_waiting", CONFLICT, "The module waits for its first load.";
     DependencyMissing = "dependency_missing", CONFLICT, "A module that it needs is not installed.";
@@ -149,6 +153,9 @@ pub struct Problem {
     /// The operation that is in the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Id>,
+    /// Why a package or a publisher's keys were refused, as a word that never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The entity tag that holds now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
@@ -180,6 +187,7 @@ impl ApiError {
             errors: Vec::new(),
             missing_scope: None,
             operation: None,
+            reason: None,
             etag: None,
             retry_after_ms: None,
             audited: false,
@@ -236,6 +244,13 @@ impl ApiError {
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldProblem>) -> Self {
         self.0.errors = errors;
+        self
+    }
+
+    /// Names why a package was refused.
+    #[must_use]
+    pub fn with_reason(mut self, reason: &str) -> Self {
+        self.0.reason = Some(reason.to_owned());
         self
     }
 

@@ -37,7 +37,7 @@ pub use state::{Api, Parts};
 /// The whole table of addresses below `/api/v1`.
 fn resources() -> OpenApiRouter<Api> {
     use v1::modules::{self, config};
-    use v1::{audit, events, host, node, operations, tokens};
+    use v1::{audit, events, host, node, operations, publishers, releases, tokens};
 
     OpenApiRouter::default()
         .routes(routes!(
@@ -83,6 +83,14 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(node::blocks::list_blocks))
         .routes(routes!(node::block::get_block))
         .routes(routes!(node::mine::mine_blocks))
+        .routes(routes!(
+            publishers::list::list_publishers,
+            publishers::add::add_publisher
+        ))
+        .routes(routes!(publishers::rotate::rotate_publisher))
+        .routes(routes!(publishers::remove::remove_publisher))
+        .routes(routes!(releases::list::list_releases))
+        .routes(routes!(releases::forget::forget_release))
         .routes(routes!(
             tokens::list::list_tokens,
             tokens::create::create_token

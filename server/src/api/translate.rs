@@ -47,6 +47,9 @@ impl From<ControlError> for ApiError {
                 let errors = problems.iter().map(FieldProblem::from).collect();
                 Self::new(Code::InvalidConfig, detail).with_errors(errors)
             }
+            ControlError::Package { reason, .. } => {
+                Self::new(Code::PackageRefused, detail).with_reason(reason)
+            }
             ControlError::PreconditionRequired => Self::new(Code::PreconditionRequired, detail),
             ControlError::PreconditionFailed { current } => {
                 Self::new(Code::PreconditionFailed, detail).with_etag(current)

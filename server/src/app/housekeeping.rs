@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Database;
-use crate::store::commands::{DropExpired, PruneEvents};
+use crate::store::commands::{DropExpired, PruneEvents, SeeTime};
 use crate::store::{Store, StoreError};
 
 const PAUSE: Duration = Duration::from_mins(10);
@@ -29,6 +29,7 @@ async fn once(
     settings: &Database,
     soft: &CancellationToken,
 ) -> Result<(), StoreError> {
+    store.commit(SeeTime).await?;
     store.commit(DropExpired).await?;
     let before = store
         .clock()

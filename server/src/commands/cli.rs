@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::exit::CommandError;
 use super::{
     base_node, config, doctor, events, login, module, node, openapi, operation, run, status, token,
+    trust,
 };
 use crate::config::{Config, ConfigError, Overrides, Surroundings};
 
@@ -118,6 +119,9 @@ pub enum Command {
     /// Create, list and revoke tokens
     #[command(subcommand)]
     Token(token::Token),
+    /// Say whose signed packages are taken
+    #[command(subcommand)]
+    Trust(trust::Trust),
     /// Check the data directory, the database, ports, programs and disk space
     Doctor,
     /// Print the OpenAPI description of the REST API
@@ -146,6 +150,7 @@ impl Cli {
             Command::Operation(command) => command.run(options).await,
             Command::Events(command) => command.run(options).await,
             Command::Token(command) => command.run(options).await,
+            Command::Trust(command) => command.run(options).await,
             Command::Doctor => doctor::run(options).await,
             Command::Openapi => openapi::run(),
             Command::Config(command) => command.run(options),

@@ -26,6 +26,9 @@ pub struct Problem {
     /// The code.
     #[serde(default)]
     pub code: String,
+    /// Why a package was refused.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// What happened and the way out.
     #[serde(default)]
     pub detail: String,
@@ -50,7 +53,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.detail)?;
         if !self.code.is_empty() {
-            write!(f, " ({})", self.code)?;
+            write!(f, " ({})", self.reason.as_ref().unwrap_or(&self.code))?;
         }
         for error in &self.errors {
             write!(f, "\n  {}: {}", error.pointer, error.detail)?;

@@ -25,6 +25,7 @@ mod run;
 mod sse;
 mod status;
 mod token;
+mod trust;
 mod wait;
 
 pub use cli::{Cli, Command, Options};

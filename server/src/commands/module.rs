@@ -29,6 +29,9 @@ pub enum Module {
     Install {
         /// The folder or the program
         path: PathBuf,
+        /// Take a package in although no publisher that is trusted here has signed it
+        #[arg(long)]
+        as_local: bool,
         #[command(flatten)]
         waiting: Waiting,
     },
@@ -146,10 +149,17 @@ impl Module {
                 let module = client.get(&of(&name)).await?.body;
                 print(options, &module, || views::info(&module));
             }
-            Self::Install { path, waiting } => {
+            Self::Install {
+                path,
+                as_local,
+                waiting,
+            } => {
                 let path = std::path::absolute(&path)?;
                 let accepted = client
-                    .post("/api/v1/modules", json!({ "path": path }))
+                    .post(
+                        "/api/v1/modules",
+                        json!({ "path": path, "as_local": as_local }),
+                    )
                     .await?
                     .body;
                 return wait::finish(

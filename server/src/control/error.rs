@@ -31,6 +31,8 @@ codes! {
     OperationFinal = "operation_final";
     /// A module of this name is there already.
     ModuleExists = "module_exists";
+    /// A publisher of this name is trusted already.
+    PublisherExists = "publisher_exists";
     /// The module is disabled.
     ModuleDisabled = "module_disabled";
     /// The module cannot be loaded as it was found.
@@ -108,6 +110,14 @@ pub enum ControlError {
     /// A call of a module's method has no answer.
     #[error(transparent)]
     Call(#[from] CallFailure),
+    /// A package is not one that is taken here.
+    #[error("{detail}")]
+    Package {
+        /// Why, as a word: a code of `bllvm_package::Refusal` or `KeySetError`.
+        reason: &'static str,
+        /// What was checked, expected and found, and the way out.
+        detail: String,
+    },
     /// The system refused a file.
     #[error("{detail}")]
     Files {
@@ -146,6 +156,7 @@ impl ControlError {
         match self {
             Self::NotFound { .. } => "not_found",
             Self::Conflict { code, .. } | Self::Refused { code, .. } => code.as_str(),
+            Self::Package { reason, .. } => reason,
             Self::Invalid { .. } => "invalid_config",
             Self::PreconditionRequired => "precondition_required",
             Self::PreconditionFailed { .. } => "precondition_failed",

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bllvm_manifest::{Digest, ModuleName};
+use bllvm_package::{Refusal, Trust};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -13,11 +14,11 @@ use super::handle::blocking;
 use super::{Control, ControlCode, ControlError, InstallRequest, UninstallRequest};
 use crate::model::{
     Actor, DesiredState, Failure, Id, ObservedState, Operation, OperationKind, OperationStatus,
-    Source, TrustClass,
+    Rating, Source, TakenRelease, TrustClass,
 };
 use crate::packages::{self, PackageError, Taken};
 use crate::store::commands::{
-    Done, Finish, FoundModule, Progress, Remove, StartOperation, Want, actions,
+    Done, Finish, FoundModule, Progress, RecordRelease, Remove, StartOperation, Want, actions,
 };
 use crate::store::{Command, StoreError, Tx};
 
@@ -36,7 +37,8 @@ impl Control {
     ) -> Result<Operation, ControlError> {
         let target = request.path.display().to_string();
         let verb = async {
-            let taken = self.look_at(&request.path).await?;
+            let trust = self.trust_for(request.as_local).await?;
+            let taken = self.look_at(&request.path, trust.clone()).await?;
             let name = taken.manifest.name.clone();
             let known = self.store().module(&name).await?;
             let dir = self.places().module(&name);
@@ -57,25 +59,39 @@ impl Control {
                 start: StartOperation {
                     kind: OperationKind::Install,
                     module: Some(name.clone()),
-                    params: json!({ "path": request.path, "digest": taken.digest }),
+                    params: json!({
+                        "path": request.path, "digest": taken.digest, "as_local": request.as_local,
+                    }),
                     by: by.clone(),
                 },
                 done: Done {
                     action: actions::INSTALL_MODULE.to_owned(),
                     target: name.to_string(),
-                    detail: format!("from {target}, digest {}", taken.digest),
+                    detail: format!(
+                        "from {target}, digest {}, {}",
+                        taken.digest,
+                        vouched(&taken)
+                    ),
                     by: by.clone(),
                 },
             };
             let operation = self.store().commit(begin).await?;
-            self.spawn_install(operation.id, taken, by.clone());
+            self.spawn_install(operation.id, taken, trust, by.clone());
             Ok(operation)
         };
         self.audited(actions::INSTALL_MODULE, &target, by, verb)
             .await
     }
 
-    async fn look_at(&self, path: &Path) -> Result<Taken, ControlError> {
+    /// None where the operator's own word stands for a signature.
+    async fn trust_for(&self, as_local: bool) -> Result<Option<Trust>, ControlError> {
+        if as_local {
+            return Ok(None);
+        }
+        Ok(Some(self.trust().await?))
+    }
+
+    async fn look_at(&self, path: &Path, trust: Option<Trust>) -> Result<Taken, ControlError> {
         let refused = |detail: String| ControlError::refused(ControlCode::InvalidRequest, detail);
         if !path.is_absolute() {
             return Err(refused(format!(
@@ -84,9 +100,12 @@ impl Control {
             )));
         }
         let path = path.to_owned();
-        blocking(move || packages::look_at(&path))
+        blocking(move || packages::look_at(&path, trust.as_ref()))
             .await?
-            .map_err(|error| refused(error.to_string()))
+            .map_err(|error| match &error {
+                PackageError::Refused { .. } => package_error(&error),
+                _ => refused(error.to_string()),
+            })
     }
 
     /// Goes on with an install that our own end cut short.
@@ -102,9 +121,16 @@ impl Control {
             self.end(operation.id, Err(failure)).await;
             return;
         };
+        let as_local = params["as_local"].as_bool().unwrap_or(false);
+        let trust = match self.trust_for(as_local).await {
+            Ok(trust) => trust,
+            Err(error) => return self.end(operation.id, Err(failure_of(&error))).await,
+        };
         // Renamed already, so that only its row was missing.
         if let Some(name) = &operation.module
-            && let Ok(taken) = self.look_at(&self.places().module(name)).await
+            && let Ok(taken) = self
+                .look_at(&self.places().module(name), trust.clone())
+                .await
             && taken.digest == digest
         {
             let row = self.record_install(&taken, digest, &by).await;
@@ -112,8 +138,10 @@ impl Control {
                 .await;
             return;
         }
-        match self.look_at(path).await {
-            Ok(taken) if taken.digest == digest => self.spawn_install(operation.id, taken, by),
+        match self.look_at(path, trust.clone()).await {
+            Ok(taken) if taken.digest == digest => {
+                self.spawn_install(operation.id, taken, trust, by);
+            }
             Ok(_) => {
                 let failure = interrupted("its program changed meanwhile");
                 self.end(operation.id, Err(failure)).await;
@@ -122,10 +150,10 @@ impl Control {
         }
     }
 
-    fn spawn_install(&self, id: Id, taken: Taken, by: Actor) {
+    fn spawn_install(&self, id: Id, taken: Taken, trust: Option<Trust>, by: Actor) {
         let control = self.clone();
         self.spawn_operation(id, |cancel| async move {
-            let outcome = control.install_now(id, &taken, &by, cancel).await;
+            let outcome = control.install_now(id, &taken, trust, &by, cancel).await;
             let ended = outcome.map_err(|error| failure_of(&error));
             control.end(id, ended).await;
         });
@@ -135,14 +163,19 @@ impl Control {
         &self,
         id: Id,
         taken: &Taken,
+        trust: Option<Trust>,
         by: &Actor,
         cancel: CancellationToken,
     ) -> Result<Value, ControlError> {
         self.step(id, "copying", 0, 2).await?;
         let (places, copied) = (self.places().clone(), taken.clone());
-        blocking(move || packages::take_in(&places, &copied, id, &|| cancel.is_cancelled()))
-            .await?
-            .map_err(|error| package_error(&error))?;
+        blocking(move || {
+            packages::take_in(&places, &copied, trust.as_ref(), id, &|| {
+                cancel.is_cancelled()
+            })
+        })
+        .await?
+        .map_err(|error| package_error(&error))?;
         self.step(id, "recording", 1, 2).await?;
         self.record_install(taken, taken.digest, by).await
     }
@@ -154,17 +187,34 @@ impl Control {
         by: &Actor,
     ) -> Result<Value, ControlError> {
         let dir = self.places().module(&taken.manifest.name);
+        let trust = match &taken.signed {
+            Some(_) => TrustClass::Signed,
+            None => TrustClass::Local,
+        };
         let found = FoundModule {
             manifest: taken.manifest.clone(),
             dir: dir.clone(),
             source: Source::Folder,
-            trust: TrustClass::Local,
+            trust,
             digest: Some(digest),
             problem: None,
             by: by.clone(),
         };
-        self.store().commit(found).await?;
+        let release = taken.signed.as_ref().map(|signed| RecordRelease {
+            module: taken.manifest.name.clone(),
+            release: TakenRelease {
+                publisher: signed.publisher.clone(),
+                release_seq: signed.release_seq,
+                digest: signed.digest,
+                signed_by: signed.keys.clone(),
+                installed: true,
+                taken_at: self.store().clock().now(),
+            },
+        });
+        self.store().commit(TakenIn { found, release }).await?;
         Ok(json!({
+            "vouched_for": vouched(taken),
+            "rating": Rating::of(&taken.manifest, trust).in_words(),
             "module": taken.manifest.name, "version": taken.manifest.version, "digest": digest,
             "dir": dir, "next": "load it to confirm the digest and give it its rights",
         }))
@@ -350,8 +400,31 @@ pub(super) fn interrupted(why: &str) -> Failure {
     }
 }
 
+/// Who vouches for a module, in words.
+fn vouched(taken: &Taken) -> String {
+    match &taken.signed {
+        Some(signed) => format!(
+            "release {} signed by {} ({} keys)",
+            signed.release_seq,
+            signed.publisher,
+            signed.keys.len()
+        ),
+        None => "signed by nobody whom this node trusts".to_owned(),
+    }
+}
+
 fn package_error(error: &PackageError) -> ControlError {
     match error {
+        PackageError::Refused {
+            source: Refusal::Io { source, .. },
+            ..
+        } if source.kind() == std::io::ErrorKind::StorageFull => {
+            ControlError::Store(StoreError::DiskFull)
+        }
+        PackageError::Refused { source, .. } => ControlError::Package {
+            reason: source.code(),
+            detail: error.to_string(),
+        },
         PackageError::Exists(_) => {
             ControlError::conflict(ControlCode::ModuleExists, error.to_string())
         }
@@ -374,6 +447,24 @@ impl Command for Begin {
     async fn apply(self, tx: &mut Tx<'_>) -> Result<Operation, StoreError> {
         self.done.apply(tx).await?;
         self.start.apply(tx).await
+    }
+}
+
+/// A module that was taken in, and the release that nothing older may follow.
+struct TakenIn {
+    found: FoundModule,
+    release: Option<RecordRelease>,
+}
+
+impl Command for TakenIn {
+    type Output = ();
+
+    async fn apply(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        self.found.apply(tx).await?;
+        match self.release {
+            Some(release) => release.apply(tx).await,
+            None => Ok(()),
+        }
     }
 }
 

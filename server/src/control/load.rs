@@ -15,6 +15,7 @@ use super::{Control, ControlCode, ControlError, LoadRequest};
 use crate::clock;
 use crate::model::{
     Actor, ConfigSource, DesiredState, Module, ObservedState, Operation, OperationKind, Source,
+    TrustClass,
 };
 use crate::packages::{self, CargoScanner, prints_its_schema};
 use crate::store::commands::{AddRevision, Confirm, Want, actions};
@@ -135,6 +136,7 @@ impl Control {
         module: &Module,
         named: Option<Digest>,
     ) -> Result<Digest, ControlError> {
+        self.check_signed(module).await?;
         let (dir, manifest) = (module.dir.clone(), module.manifest.clone());
         let found = blocking(move || packages::digest_of(&dir, &manifest))
             .await?
@@ -156,6 +158,24 @@ impl Control {
             )),
             _ => Ok(found),
         }
+    }
+
+    /// A signed module is still, file by file, what was signed.
+    async fn check_signed(&self, module: &Module) -> Result<(), ControlError> {
+        let releases = self.store().releases().await?;
+        let Some(release) = releases
+            .get(&module.name)
+            .filter(|release| release.installed && module.trust == TrustClass::Signed)
+        else {
+            return Ok(());
+        };
+        let (dir, digest) = (module.dir.clone(), release.digest);
+        blocking(move || bllvm_package::check_installed(&dir, digest))
+            .await?
+            .map_err(|refusal| ControlError::Package {
+                reason: refusal.code(),
+                detail: format!("`{}` is not what was signed: {refusal}", module.name),
+            })
     }
 
     async fn check_dependencies(&self, module: &Module) -> Result<(), ControlError> {

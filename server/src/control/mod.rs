@@ -23,6 +23,7 @@ mod operations;
 mod requests;
 mod rights;
 mod tokens;
+mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -36,3 +37,4 @@ pub use requests::{
     NewToken, SetConfig, Stray, TokenRequest, UninstallRequest,
 };
 pub use tokens::secret_hash;
+pub use trust::NewPublisher;

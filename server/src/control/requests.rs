@@ -28,6 +28,8 @@ pub struct LoadRequest {
 pub struct InstallRequest {
     /// A folder with `module.toml`, or a program that carries its manifest. A full path.
     pub path: PathBuf,
+    /// Takes a package in on the operator's own word, as a module that nobody signed.
+    pub as_local: bool,
 }
 
 /// Removes a module.

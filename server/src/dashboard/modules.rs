@@ -36,6 +36,7 @@ pub async fn add(State(api): State<Api>, form: Signed) -> ApiResult<Response> {
     let path = form.fields.get("path").trim().to_owned();
     let request = InstallRequest {
         path: PathBuf::from(&path),
+        as_local: false,
     };
     let refused = match api.control.install(request, &visit.actor()).await {
         Ok(begun) => {

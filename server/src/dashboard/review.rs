@@ -15,7 +15,7 @@ use super::visit::{Visit, all_seen};
 use crate::api::Api;
 use crate::api::error::ApiResult;
 use crate::api::extract::Path;
-use crate::model::{Grant, Module, Outgoing, Scope, Source};
+use crate::model::{Grant, Module, Outgoing, Rating, Scope, Source, TakenRelease, TrustClass};
 
 /// `GET /modules/{name}/review`
 ///
@@ -33,6 +33,8 @@ pub async fn show(
         .grant_record(&name)
         .await?
         .map(|record| record.grant);
+    let release = api.store.releases().await?.remove(&name);
+    let release = release.filter(|one| one.installed && module.trust == TrustClass::Signed);
     let problems = problems(&module, &all_seen(&api).await?);
     let manifest = &module.manifest;
     let asked = manifest
@@ -46,11 +48,9 @@ pub async fn show(
         title: manifest.title().to_owned(),
         version: manifest.version.to_string(),
         description: manifest.description.clone().unwrap_or_default(),
-        trust: Badge::new(Tone::Warn, "local"),
-        trust_text: "No publisher that you trust has signed it. Load it only if you built it or \
-                     know who did."
-            .to_owned(),
-        origin: origin(&module),
+        trust: trust_badge(&module),
+        trust_text: trust_text(&module, release.as_ref()),
+        origin: origin(&module, release.as_ref()),
         requests: requests(&module, granted.as_ref()),
         listeners: listeners(asked, |_, address| reach(address)),
         outgoing: outgoing(&Outgoing::from(&manifest.network.outgoing)),
@@ -65,18 +65,50 @@ pub async fn show(
     })
 }
 
-fn origin(module: &Module) -> Vec<Fact> {
+fn trust_badge(module: &Module) -> Badge {
+    match module.trust {
+        TrustClass::Signed => Badge::new(Tone::Good, "signed"),
+        TrustClass::Local => Badge::new(Tone::Warn, "local"),
+    }
+}
+
+/// Who vouches for it, and what that does not say.
+fn trust_text(module: &Module, release: Option<&TakenRelease>) -> String {
+    match (module.trust, release) {
+        (TrustClass::Signed, Some(release)) => format!(
+            "{} signed it, with {} of the keys that you trust. That says who made it, not that it is \
+             harmless: look at what it asks for.",
+            release.publisher,
+            release.signed_by.len()
+        ),
+        _ => "No publisher that you trust has signed it. Load it only if you built it or know who did."
+            .to_owned(),
+    }
+}
+
+fn origin(module: &Module, release: Option<&TakenRelease>) -> Vec<Fact> {
     let manifest = &module.manifest;
     let source = match module.source {
         Source::Directory => "Put into the modules directory by hand",
         Source::Folder => "Taken in from a folder or program that you named",
         Source::Cargo => "Found in cargo's bin folder",
     };
+    let rating = Rating::of(manifest, module.trust);
     let mut facts = vec![
+        Fact::text("What is at stake", rating.in_words()),
         Fact::text("How it came", source),
         Fact::code("Folder", module.dir.display().to_string()),
         Fact::code("Program", manifest.entry_point.to_string()),
     ];
+    if let Some(release) = release {
+        let keys: Vec<String> = release.signed_by.iter().map(ToString::to_string).collect();
+        facts.extend([
+            Fact::text("Publisher", &release.publisher),
+            Fact::text("Release", release.release_seq.to_string()),
+            Fact::code("Signed by the keys", keys.join(", ")),
+            Fact::code("Digest of the package", release.digest.to_string()),
+        ]);
+    }
     let mut said = |label: &str, value: &Option<String>| {
         facts.extend(value.as_ref().map(|value| Fact::text(label, value)));
     };

@@ -23,6 +23,8 @@ pub enum Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TrustClass {
+    /// As many keys of a publisher that the operator trusts as must have signed it.
+    Signed,
     /// Unsigned: runs only after an operator confirmed its digest.
     Local,
 }

@@ -1,6 +1,7 @@
 //! A module's folder, taken in or put away: copied under another name, fsynced, renamed. A crash
 //! leaves the old state or the new one, and at worst a leftover that the next start sweeps.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,6 +11,7 @@ use bllvm_manifest::{
     Digest, EmbeddedError, LayoutError, Manifest, ManifestError, ModuleName, embedded, layout,
     read_bounded,
 };
+use bllvm_package::{KeyId, PublicKey, Refusal, Trust};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use sha2::{Digest as _, Sha256};
 
@@ -21,6 +23,19 @@ use crate::model::Id;
 const INCOMING: &str = ".incoming-";
 /// A README, licence or configuration that is larger stays behind.
 const MAX_COMPANION_BYTES: u64 = 1 << 20;
+
+/// Who signed a module that was looked at, and as what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedAs {
+    /// The publisher.
+    pub publisher: String,
+    /// The release's number.
+    pub release_seq: u64,
+    /// Digest of `module.toml`, which lists every other file's.
+    pub digest: Digest,
+    /// The keys that signed.
+    pub keys: Vec<KeyId>,
+}
 
 /// Why a module was not taken in or put away; nothing is half-done.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +55,14 @@ pub enum PackageError {
         path: PathBuf,
         /// What is wrong.
         source: EmbeddedError,
+    },
+    /// It says that it is a package, and is not one that is taken here.
+    #[error("{}: {source}", path.display())]
+    Refused {
+        /// The folder.
+        path: PathBuf,
+        /// Why, with a code of its own.
+        source: Refusal,
     },
     /// The program is missing or not fit to run.
     #[error(transparent)]
@@ -95,6 +118,8 @@ pub enum Origin {
     Folder(PathBuf),
     /// A program that carries its manifest.
     Program(PathBuf),
+    /// A signed package.
+    Package(PathBuf),
 }
 
 /// A module that was looked at and can be taken in.
@@ -106,6 +131,8 @@ pub struct Taken {
     pub manifest: Manifest,
     /// Digest of its program.
     pub digest: Digest,
+    /// Who signed it; none where nobody whom the operator trusts did.
+    pub signed: Option<SignedAs>,
     program: PathBuf,
 }
 
@@ -115,6 +142,7 @@ impl From<&Candidate> for Taken {
             origin: Origin::Program(candidate.path.clone()),
             manifest: candidate.manifest.clone(),
             digest: candidate.digest,
+            signed: None,
             program: candidate.path.clone(),
         }
     }
@@ -122,10 +150,19 @@ impl From<&Candidate> for Taken {
 
 /// Looks at a folder or program that shall be taken in. Blocks.
 ///
+/// A folder that is a package must be signed as the trust demands; without a trust, an operator
+/// takes it on their own word, as they take a module that nobody packed.
+///
 /// # Errors
 /// See [`PackageError`].
-pub fn look_at(path: &Path) -> Result<Taken, PackageError> {
+pub fn look_at(path: &Path, trust: Option<&Trust>) -> Result<Taken, PackageError> {
     let found = fs::metadata(path).map_err(io_at(path))?;
+    if let Some(trust) = trust
+        && found.is_dir()
+        && is_package(path)
+    {
+        return look_at_package(path, trust);
+    }
     let (origin, manifest, program) = if found.is_dir() {
         let manifest = Manifest::read(&path.join(layout::MANIFEST_FILE)).map_err(|source| {
             PackageError::Manifest {
@@ -156,7 +193,48 @@ pub fn look_at(path: &Path) -> Result<Taken, PackageError> {
         origin,
         manifest,
         digest,
+        signed: None,
         program,
+    })
+}
+
+/// Whether a folder says that it is a package. A manifest that cannot be read is looked at by those
+/// who say what is wrong with it.
+fn is_package(path: &Path) -> bool {
+    path.join(layout::SIGNATURE_FILE).symlink_metadata().is_ok()
+        || Manifest::read(&path.join(layout::MANIFEST_FILE))
+            .is_ok_and(|manifest| manifest.package.is_some())
+}
+
+fn refused_at(path: &Path) -> impl Fn(Refusal) -> PackageError + '_ {
+    move |source| match source {
+        Refusal::Cancelled => PackageError::Cancelled,
+        source => PackageError::Refused {
+            path: path.to_owned(),
+            source,
+        },
+    }
+}
+
+fn look_at_package(path: &Path, trust: &Trust) -> Result<Taken, PackageError> {
+    let verified = bllvm_package::verify(path, trust).map_err(refused_at(path))?;
+    if let Some(problem) = unknown_capabilities(&verified.manifest) {
+        return Err(PackageError::Capabilities {
+            path: path.to_owned(),
+            problem,
+        });
+    }
+    Ok(Taken {
+        origin: Origin::Package(path.to_owned()),
+        digest: verified.program().sha256,
+        program: path.join(verified.program().path.as_str()),
+        signed: Some(SignedAs {
+            publisher: verified.package.publisher.clone(),
+            release_seq: verified.package.release_seq,
+            digest: verified.digest,
+            keys: verified.signed_by.iter().map(PublicKey::id).collect(),
+        }),
+        manifest: verified.manifest,
     })
 }
 
@@ -167,6 +245,7 @@ pub fn look_at(path: &Path) -> Result<Taken, PackageError> {
 pub fn take_in(
     places: &Places,
     taken: &Taken,
+    trust: Option<&Trust>,
     id: Id,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<PathBuf, PackageError> {
@@ -178,7 +257,7 @@ pub fn take_in(
     // A person may have removed the whole folder while the node ran.
     fs::create_dir_all(&places.modules_dir).map_err(io_at(&places.modules_dir))?;
     let incoming = places.modules_dir.join(format!("{INCOMING}{name}-{id}"));
-    let done = copy_all(taken, &incoming, cancelled).and_then(|()| {
+    let done = copy_all(taken, trust, &incoming, cancelled).and_then(|()| {
         renameat_with(CWD, &incoming, CWD, &target, RenameFlags::NOREPLACE).map_err(|error| {
             match error {
                 rustix::io::Errno::EXIST => PackageError::Exists(target.clone()),
@@ -202,11 +281,12 @@ pub fn materialise(places: &Places, candidate: &Candidate, id: Id) -> Result<(),
     if places.module(&candidate.manifest.name).is_dir() {
         return Ok(());
     }
-    take_in(places, &Taken::from(candidate), id, &|| false).map(drop)
+    take_in(places, &Taken::from(candidate), None, id, &|| false).map(drop)
 }
 
 fn copy_all(
     taken: &Taken,
+    trust: Option<&Trust>,
     incoming: &Path,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<(), PackageError> {
@@ -214,6 +294,12 @@ fn copy_all(
     let _ = fs::remove_dir_all(incoming);
     fs::create_dir(incoming).map_err(io_at(incoming))?;
     match &taken.origin {
+        Origin::Package(folder) => {
+            let (Some(trust), Some(signed)) = (trust, &taken.signed) else {
+                return Err(refused_at(folder)(Refusal::SignatureMissing));
+            };
+            return copy_package(folder, trust, signed, incoming, cancelled);
+        }
         Origin::Folder(folder) => copy_companions(taken, folder, incoming)?,
         Origin::Program(program) => {
             let bytes = embedded::read_bytes(program).map_err(|source| PackageError::Embedded {
@@ -232,6 +318,47 @@ fn copy_all(
         });
     }
     sync_dir(incoming)
+}
+
+/// Checked once more while it is copied: what arrives is what was signed, whatever happened to the
+/// folder since it was looked at.
+fn copy_package(
+    folder: &Path,
+    trust: &Trust,
+    signed: &SignedAs,
+    incoming: &Path,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<(), PackageError> {
+    let verified = bllvm_package::verify(folder, trust).map_err(refused_at(folder))?;
+    if verified.digest != signed.digest {
+        return Err(PackageError::Changed {
+            expected: signed.digest,
+            found: verified.digest,
+        });
+    }
+    let mut folders = BTreeSet::from([incoming.to_owned()]);
+    for file in &verified.package.files {
+        let path = incoming.join(file.path.as_str());
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(io_at(parent))?;
+            let own = parent.ancestors().take_while(|one| *one != incoming);
+            folders.extend(own.map(Path::to_owned));
+        }
+        let is_program = file.path == verified.program().path;
+        let mut target = create(&path, if is_program { 0o755 } else { 0o644 })?;
+        verified
+            .copy(file, &mut target, cancelled)
+            .map_err(refused_at(folder))?;
+        target.sync_all().map_err(io_at(&path))?;
+    }
+    let own = [
+        (layout::MANIFEST_FILE, &verified.manifest_bytes),
+        (layout::SIGNATURE_FILE, &verified.signature_bytes),
+    ];
+    for (name, bytes) in own {
+        write(&incoming.join(name), bytes, 0o644)?;
+    }
+    folders.iter().try_for_each(|folder| sync_dir(folder))
 }
 
 /// Everything beside the program: manifest, schema, configuration, README, licence.

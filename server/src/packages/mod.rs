@@ -10,7 +10,9 @@ mod scan;
 mod schema;
 
 pub use cargo::{Candidate, CargoScanner};
-pub use folder::{Origin, PackageError, Taken, look_at, materialise, put_away, sweep, take_in};
+pub use folder::{
+    Origin, PackageError, SignedAs, Taken, look_at, materialise, put_away, sweep, take_in,
+};
 pub use places::Places;
 pub use scan::{Scanner, Seen, digest_of, prints_its_schema, unknown_capabilities};
 pub use schema::{SchemaProblem, read_schema};

@@ -161,7 +161,11 @@ fn look_into(modules_dir: &Path, dir: &Path) -> Seen {
         ));
     }
     let (digest, problem) = match digest_of(dir, &manifest) {
-        Ok(digest) => (Some(digest), other_problem(dir, &manifest)),
+        Ok(digest) => {
+            let problem =
+                not_as_listed(&manifest, digest).or_else(|| other_problem(dir, &manifest));
+            (Some(digest), problem)
+        }
         Err(problem) => (None, Some(problem)),
     };
     Seen {
@@ -184,6 +188,18 @@ pub fn digest_of(dir: &Path, manifest: &Manifest) -> Result<Digest, String> {
                 path.display()
             )
         })
+}
+
+/// A package's program is one of the files that it lists.
+fn not_as_listed(manifest: &Manifest, digest: Digest) -> Option<String> {
+    let package = manifest.package.as_ref()?;
+    let listed = package.files.iter().any(|file| file.sha256 == digest);
+    (!listed).then(|| {
+        format!(
+            "its program is {digest}, which is not the one that module.toml lists: uninstall the module, \
+             and install the package again"
+        )
+    })
 }
 
 fn other_problem(dir: &Path, manifest: &Manifest) -> Option<String> {

@@ -29,6 +29,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trust;
 mod tx;
 mod writer;
 
@@ -46,5 +47,6 @@ pub use revisions::Secret;
 pub use sessions::Session;
 pub use storage::{StorageChange, StorageEntry};
 pub use tokens::Token;
+pub use trust::{Publishers, Releases};
 pub use tx::Tx;
 pub use writer::Command;

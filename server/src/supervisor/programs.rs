@@ -302,6 +302,69 @@ mod tests {
         assert!(matches!(mismatch, Err(ProgramError::DigestMismatch { .. })));
     }
 
+    /// Somebody exchanges the program again and again, by rename and by writing into it, while it is
+    /// verified for its start.
+    #[test]
+    fn a_swap_between_the_look_and_the_start_never_runs_the_other_program() {
+        let good = vec![b'g'; 1 << 20];
+        let evil = vec![b'e'; 1 << 20];
+        let folder = folder(&good);
+        let path = folder.path().join("m");
+        let confirmed = Digest::of(&good);
+        let rounds = if std::env::var_os("BLLVM_TEST_FULL").is_some() {
+            200
+        } else {
+            20
+        };
+        let swap = |bytes: &[u8]| {
+            let beside = folder.path().join("beside");
+            fs::write(&beside, bytes).unwrap();
+            fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).unwrap();
+            fs::rename(&beside, &path).unwrap();
+        };
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let (mut started, mut refused, mut evil_by_path) = (0, 0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    swap(&evil);
+                    swap(&good);
+                    // In place, as one who has the file open could.
+                    fs::write(&path, &evil).unwrap();
+                    swap(&good);
+                }
+            });
+            let none = BTreeMap::new();
+            while started < rounds {
+                // Anew each time, as after the host's restart: nothing is kept yet.
+                let programs = Programs::default();
+                let got = programs.verified(
+                    folder.path(),
+                    &manifest(""),
+                    confirmed,
+                    folder.path(),
+                    &none,
+                );
+                match got {
+                    Ok(Program::Bytes(fd)) => {
+                        started += 1;
+                        let number = std::os::fd::AsRawFd::as_raw_fd(&*fd);
+                        let run = fs::read(format!("/proc/self/fd/{number}")).unwrap();
+                        assert!(run == good, "the other program would run");
+                        evil_by_path += usize::from(fs::read(&path).is_ok_and(|now| now != good));
+                    }
+                    Ok(Program::Script { .. }) => panic!("a script"),
+                    Err(ProgramError::DigestMismatch { .. }) => refused += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        println!(
+            "{started} starts: 0 ran the other program, {refused} refused; by its path {evil_by_path} would have"
+        );
+    }
+
     #[test]
     fn other_bytes_are_refused_with_both_digests() {
         let folder = folder(b"other");

@@ -252,6 +252,7 @@ async fn install(api: &Api, caller: &Caller, mut params: Params) -> ApiResult<Va
     caller.require(Scope::ModulesInstall)?;
     let request = InstallRequest {
         path: params.take("path")?,
+        as_local: params.maybe("as_local")?.unwrap_or(false),
     };
     let wait = wait_of(&mut params)?;
     let operation = api.control.install(request, &caller.actor()).await?;

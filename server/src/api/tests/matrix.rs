@@ -13,6 +13,9 @@ use crate::api::openapi::{openapi, operations};
 use crate::model::{Outcome, Scope};
 use crate::store::{AuditFilter, PageRequest};
 
+/// The public key of the first test vector of RFC 8032.
+const KEY: &str = "ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
 struct Operation {
     id: String,
     method: Method,
@@ -51,6 +54,14 @@ impl Operation {
             (
                 "set_module_grants",
                 json!({ "capabilities": [], "listeners": {}, "outgoing": { "ports": [] } }),
+            ),
+            (
+                "add_publisher",
+                json!({ "name": "other.example", "keys": [KEY] }),
+            ),
+            (
+                "rotate_publisher",
+                json!({ "keys": "none", "signatures": "none" }),
             ),
             ("mine_blocks", json!({ "count": 1 })),
             (

@@ -12,4 +12,6 @@ pub mod metrics;
 pub mod modules;
 pub mod node;
 pub mod operations;
+pub mod publishers;
+pub mod releases;
 pub mod tokens;

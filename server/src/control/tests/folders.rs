@@ -14,6 +14,7 @@ use crate::store::commands::StartOperation;
 async fn install(world: &World, path: &Path) -> Result<crate::model::Operation, ControlError> {
     let request = InstallRequest {
         path: path.to_owned(),
+        as_local: false,
     };
     let operation = world.control.install(request, &me()).await?;
     Ok(world.ended(operation.id).await)

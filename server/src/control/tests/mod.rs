@@ -7,6 +7,7 @@ mod files;
 mod folders;
 mod load;
 mod operations;
+mod packages;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -18,6 +18,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trust;
 mod wishes;
 
 /// What the audit trail calls the operators' actions: the operation ids of the API.
@@ -56,6 +57,14 @@ pub mod actions {
     pub const CREATE_TOKEN: &str = "create_token";
     /// A token was taken back.
     pub const REVOKE_TOKEN: &str = "revoke_token";
+    /// A publisher is trusted.
+    pub const ADD_PUBLISHER: &str = "add_publisher";
+    /// A publisher's keys were exchanged.
+    pub const ROTATE_PUBLISHER: &str = "rotate_publisher";
+    /// A publisher is trusted no more.
+    pub const REMOVE_PUBLISHER: &str = "remove_publisher";
+    /// A module's release is remembered no more.
+    pub const FORGET_RELEASE: &str = "forget_release";
     /// Somebody logged in.
     pub const LOGIN: &str = "login";
     /// Somebody logged out.
@@ -75,4 +84,7 @@ pub use runs::{CloseLostRuns, RunEnded, RunReady, RunStarted};
 pub use sessions::{AddLoginCode, AddSession, DropSession, RedeemLoginCode, TouchSession};
 pub use storage::{StorageDelete, StoragePut, StorageTransaction};
 pub use tokens::{AddToken, RevokeToken, TouchToken};
+pub use trust::{
+    AddPublisher, ForgetRelease, RecordRelease, RemovePublisher, RotatePublisher, SeeTime,
+};
 pub use wishes::{RequestReload, Want};

@@ -53,11 +53,23 @@ impl Command for FoundModule {
                 detail: format!("the manifest of `{name}` cannot be written as TOML: {error}"),
             })?;
         let before = tx.find_module(&name).await?;
+        // A look at the folder cannot tell a signed module from a local one; what was taken in as signed
+        // stays so while it is the same.
+        let trust = match &before {
+            Some(module)
+                if module.trust == TrustClass::Signed
+                    && module.manifest == self.manifest
+                    && module.digest == self.digest =>
+            {
+                TrustClass::Signed
+            }
+            _ => self.trust,
+        };
         let same = before.as_ref().is_some_and(|module| {
             module.manifest == self.manifest
                 && module.dir == self.dir
                 && module.source == self.source
-                && module.trust == self.trust
+                && module.trust == trust
                 && module.digest == self.digest
                 && module.problem == self.problem
         });
@@ -66,7 +78,7 @@ impl Command for FoundModule {
         }
         let now = tx.now().to_string();
         let dir = self.dir.to_string_lossy().into_owned();
-        let (source, trust) = (to_word(&self.source)?, to_word(&self.trust)?);
+        let (source, trust) = (to_word(&self.source)?, to_word(&trust)?);
         let digest = self.digest.map(|digest| digest.to_string());
         let desired = DesiredState::Stopped.as_str();
         let key = name.as_str();
@@ -125,6 +137,7 @@ impl Command for MarkGone {
             sqlx::query!("DELETE FROM modules WHERE name = $1", key)
                 .execute(tx.db())
                 .await?;
+            tx.release_stays(&self.name).await?;
         } else {
             let now = tx.now().to_string();
             sqlx::query!(
@@ -272,6 +285,7 @@ impl Command for Remove {
         sqlx::query!("DELETE FROM modules WHERE name = $1", key)
             .execute(tx.db())
             .await?;
+        tx.release_stays(&self.name).await?;
         sqlx::query!("DELETE FROM cursors WHERE module = $1", key)
             .execute(tx.db())
             .await?;

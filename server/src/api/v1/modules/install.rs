@@ -21,6 +21,9 @@ pub struct InstallBody {
     /// node's machine.
     #[schema(value_type = String, example = "/home/me/block-clock")]
     pub path: PathBuf,
+    /// Takes a package in whose publisher is not trusted here, as a module that nobody signed.
+    #[serde(default)]
+    pub as_local: bool,
 }
 
 /// Takes a module in.
@@ -33,7 +36,7 @@ pub struct InstallBody {
     responses((status = 202, description = "The module is being taken in.", body = Operation)),
     extensions(
         ("x-scope" = json!("modules:install")),
-        ("x-problems" = json!(["invalid_manifest", "invalid_request", "module_exists", "operation_open"]))
+        ("x-problems" = json!(["invalid_manifest", "invalid_request", "module_exists", "operation_open", "package_refused"]))
     )
 )]
 pub async fn install_module(
@@ -42,7 +45,10 @@ pub async fn install_module(
     Json(body): Json<InstallBody>,
 ) -> ApiResult<Accepted> {
     caller.require(Scope::ModulesInstall)?;
-    let request = InstallRequest { path: body.path };
+    let request = InstallRequest {
+        path: body.path,
+        as_local: body.as_local,
+    };
     Ok(Accepted(
         api.control.install(request, &caller.actor()).await?,
     ))
