@@ -117,10 +117,10 @@ pub enum CallFailure {
     /// There is no such module.
     #[error("there is no module `{0}`")]
     NoModule(ModuleName),
-    /// It does not run.
-    #[error("the module is {state}{}", reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
+    /// It does not run, or its process is ending right now.
+    #[error("{}", not_running(*state, reason.as_deref()))]
     NotRunning {
-        /// What it is instead.
+        /// What was last seen of it.
         state: ObservedState,
         /// Why.
         reason: Option<String>,
@@ -147,6 +147,21 @@ pub enum CallFailure {
     Refused(ErrorReply),
 }
 
+/// Why nobody takes a call. Between a process's end and the moment when the end is recorded, the
+/// state that was last seen is still `running`, which would be no reason at all.
+fn not_running(state: ObservedState, reason: Option<&str>) -> String {
+    match (state, reason) {
+        (ObservedState::Running, None) => {
+            "the module takes no calls now: its process has just ended".to_owned()
+        }
+        (ObservedState::Running, Some(reason)) => {
+            format!("the module takes no calls now: {reason}")
+        }
+        (state, None) => format!("the module is {state}"),
+        (state, Some(reason)) => format!("the module is {state}: {reason}"),
+    }
+}
+
 /// How the shutdown of all modules went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownReport {
@@ -156,4 +171,27 @@ pub struct ShutdownReport {
     pub killed: Vec<ModuleName>,
     /// How long it took.
     pub took: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_that_takes_no_calls_is_never_said_to_run() {
+        for state in ObservedState::ALL.iter().copied() {
+            for reason in [None, Some("it missed 3 signs of life in a row".to_owned())] {
+                let text = CallFailure::NotRunning { state, reason }.to_string();
+                assert!(!text.contains("is running"), "{text}");
+            }
+        }
+        let crashed = CallFailure::NotRunning {
+            state: ObservedState::BackingOff,
+            reason: Some("it crashed".to_owned()),
+        };
+        assert_eq!(
+            crashed.to_string(),
+            "the module is backing_off: it crashed"
+        );
+    }
 }
