@@ -1,15 +1,27 @@
-//! The layer that lets nobody in without credentials, and leaves no refused change unrecorded.
+//! The layer that lets nobody in without credentials, keeps those that are bound to modules with
+//! them, and leaves no refused change unrecorded.
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::auth::{Caller, origin};
-use super::error::Problem;
+use super::error::{ApiResult, Problem};
 use super::openapi;
 use super::state::Api;
 use crate::store::commands::Refused;
+
+const MODULES: &str = "/api/v1/modules/";
+const OF_ONE_MODULE: &str = "/api/v1/modules/{name}";
+const LOOK_THEMSELVES: [&str; 5] = [
+    "/rpc",
+    "/api/v1/tokens/self",
+    "/api/v1/operations",
+    "/api/v1/operations/{id}",
+    "/api/v1/operations/{id}/cancel",
+];
 
 /// Authenticates the request, and hands the [`Caller`] on to it.
 pub async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
@@ -18,18 +30,48 @@ pub async fn guard(State(api): State<Api>, request: Request, next: Next) -> Resp
         Ok(caller) => caller,
         Err(refused) => return refused.into_response(),
     };
+    let within = stays_within(&caller, &parts);
     if !origin::is_unsafe(&parts.method) {
+        if let Err(refused) = within {
+            return refused.into_response();
+        }
         parts.extensions.insert(caller);
         return next.run(Request::from_parts(parts, body)).await;
     }
     let action = action(&parts.method, parts.extensions.get::<MatchedPath>());
     let target = parts.uri.path().to_owned();
-    parts.extensions.insert(caller.clone());
-    let response = next.run(Request::from_parts(parts, body)).await;
+    let response = match within {
+        Ok(()) => {
+            parts.extensions.insert(caller.clone());
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(refused) => refused.into_response(),
+    };
     if let Some(problem) = response.extensions().get::<Problem>().cloned() {
         record(&api, &caller, action, &target, problem).await;
     }
     response
+}
+
+/// Whether a caller who is bound to modules stays with them. A route that is not named here is
+/// about more than one module.
+fn stays_within(caller: &Caller, parts: &Parts) -> ApiResult<()> {
+    let matched = parts.extensions.get::<MatchedPath>();
+    let route = matched.map_or("", MatchedPath::as_str);
+    // These look for themselves, since their addresses do not say which module they are about.
+    if LOOK_THEMSELVES.contains(&route) {
+        return Ok(());
+    }
+    caller.require_module(module_of(route, parts.uri.path()))
+}
+
+/// The module in an address, as it was written: one that is escaped in any way is nobody's.
+fn module_of<'p>(route: &str, path: &'p str) -> Option<&'p str> {
+    let below = route.strip_prefix(OF_ONE_MODULE)?;
+    if !below.is_empty() && !below.starts_with('/') {
+        return None;
+    }
+    path.strip_prefix(MODULES)?.split('/').next()
 }
 
 /// The operation's id, as the audit trail calls it.
@@ -72,7 +114,23 @@ fn target(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::target;
+    use super::{module_of, target};
+
+    #[test]
+    fn the_module_of_an_address_is_the_one_that_its_route_names() {
+        let route = "/api/v1/modules/{name}/load";
+        assert_eq!(
+            module_of(route, "/api/v1/modules/clock/load"),
+            Some("clock")
+        );
+        assert_eq!(
+            module_of("/api/v1/modules/{name}", "/api/v1/modules/clock"),
+            Some("clock")
+        );
+        assert_eq!(module_of("/api/v1/modules", "/api/v1/modules"), None);
+        assert_eq!(module_of("/api/v1/node", "/api/v1/node"), None);
+        assert_eq!(module_of("", "/api/v1/modules/clock"), None);
+    }
 
     #[test]
     fn a_target_is_the_named_thing_or_its_collection() {

@@ -145,6 +145,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             Code::DeadlineExceeded,
             Code::Internal,
             Code::InvalidCredentials,
+            Code::ModuleNotPermitted,
             Code::SessionExpired,
             Code::ShuttingDown,
             Code::TokenExpired,

@@ -1,6 +1,7 @@
 //! `token`: keys for programs and people.
 
 use anyhow::Result;
+use bllvm_manifest::ModuleName;
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use serde_json::json;
@@ -20,6 +21,9 @@ pub enum Token {
         /// What it may do; may be repeated
         #[arg(long = "scope", required = true, value_parser = scope_parser())]
         scopes: Vec<String>,
+        /// Binds it to this module: it reaches nothing else; may be repeated
+        #[arg(long = "module", value_name = "NAME")]
+        modules: Vec<ModuleName>,
         /// In how many days it expires [default: never]
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
         expires_in_days: Option<u32>,
@@ -45,10 +49,13 @@ impl Token {
             Self::Create {
                 name,
                 scopes,
+                modules,
                 expires_in_days,
             } => {
-                let body =
-                    json!({ "name": name, "scopes": scopes, "expires_in_days": expires_in_days });
+                let body = json!({
+                    "name": name, "scopes": scopes, "modules": modules,
+                    "expires_in_days": expires_in_days
+                });
                 let token = client.post("/api/v1/tokens", body).await?.body;
                 if options.json {
                     output::json(&token);
@@ -68,6 +75,7 @@ impl Token {
                         "id",
                         "name",
                         "scopes",
+                        "modules",
                         "by",
                         "~created_at",
                         "expires_at",
@@ -78,6 +86,7 @@ impl Token {
                         "ID",
                         "NAME",
                         "SCOPES",
+                        "MODULES",
                         "BY",
                         "AGE",
                         "EXPIRES",

@@ -1,6 +1,6 @@
 //! What the verbs are given and what they answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -137,6 +137,8 @@ pub struct TokenRequest {
     pub name: String,
     /// What it may do.
     pub scopes: Scopes,
+    /// The modules that it is bound to; none where it is not bound.
+    pub modules: BTreeSet<ModuleName>,
     /// How long it is good; none for ever.
     pub expires_in: Option<Duration>,
 }

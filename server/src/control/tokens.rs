@@ -5,7 +5,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{Control, ControlCode, ControlError, LoginCode, NewToken, TokenRequest};
-use crate::model::{Actor, Id, Scopes};
+use crate::model::{Actor, Id};
 use crate::store::commands::{AddLoginCode, AddToken, Done, RedeemLoginCode, RevokeToken, actions};
 use crate::store::{Command, StoreError, Tx};
 
@@ -13,6 +13,7 @@ const PREFIX: &str = "bllvm_";
 const CODE_LIFE: Duration = Duration::from_mins(10);
 const MAX_LIFE: Duration = Duration::from_hours(10 * 366 * 24);
 const MAX_NAME: usize = 100;
+const MAX_MODULES: usize = 100;
 /// What the audit trail calls the making of a login code.
 const CREATE_LOGIN_CODE: &str = "create_login_code";
 
@@ -33,7 +34,7 @@ impl Control {
     ) -> Result<NewToken, ControlError> {
         let target = shown_name(&request.name);
         let verb = async {
-            check(&request.name, &request.scopes)?;
+            check(&request)?;
             if request
                 .expires_in
                 .is_some_and(|life| life.is_zero() || life > MAX_LIFE)
@@ -46,6 +47,7 @@ impl Control {
                 name: request.name,
                 hash: secret_hash(&secret),
                 scopes: request.scopes,
+                modules: request.modules,
                 expires_at: request.expires_in.map(|life| now.plus_ms(millis(life))),
                 by: by.clone(),
             };
@@ -116,7 +118,13 @@ fn invalid(detail: &str) -> ControlError {
     ControlError::refused(ControlCode::InvalidRequest, detail)
 }
 
-fn check(name: &str, scopes: &Scopes) -> Result<(), ControlError> {
+fn check(request: &TokenRequest) -> Result<(), ControlError> {
+    let TokenRequest {
+        name,
+        scopes,
+        modules,
+        ..
+    } = request;
     if name.trim().is_empty() || name.chars().count() > MAX_NAME {
         return Err(invalid("the token needs a name of 1 to 100 characters"));
     }
@@ -125,6 +133,15 @@ fn check(name: &str, scopes: &Scopes) -> Result<(), ControlError> {
     }
     if scopes.is_empty() {
         return Err(invalid("the token needs at least one scope"));
+    }
+    if modules.len() > MAX_MODULES {
+        return Err(invalid("a token is bound to at most 100 modules"));
+    }
+    let beyond = scopes.iter().find(|scope| !scope.is_about_modules());
+    if let (Some(scope), false) = (beyond, modules.is_empty()) {
+        return Err(invalid(&format!(
+            "the scope `{scope}` reaches beyond single modules: leave it out, or do not bind the token to modules"
+        )));
     }
     Ok(())
 }

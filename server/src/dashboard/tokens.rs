@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use bllvm_manifest::ModuleName;
 use bllvm_web::pages::{FreshToken, ScopeChoice, TokenRow, Tokens};
 use bllvm_web::parts::{Badge, Choice, FieldError, Tone};
 
@@ -56,6 +57,11 @@ pub async fn create(
     let request = TokenRequest {
         name: typed.name.clone(),
         scopes: typed.scopes.clone(),
+        modules: typed
+            .modules
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect(),
         expires_in: typed.days().map(|days| DAY * days),
     };
     match api.control.create_token(request, &visit.actor()).await {
@@ -110,6 +116,7 @@ struct Typed {
     name: String,
     scopes: Scopes,
     unknown: Option<String>,
+    modules: Vec<String>,
     expires: String,
 }
 
@@ -122,6 +129,7 @@ impl Typed {
             unknown: words()
                 .find(|word| Scope::from_word(word).is_none())
                 .map(str::to_owned),
+            modules: fields.all("module").map(str::to_owned).collect(),
             expires: fields.get("expires").to_owned(),
         }
     }
@@ -155,6 +163,23 @@ impl Typed {
                 "Choose at least one.",
             ));
         }
+        if let Some(name) = self.modules.iter().find(|name| !is_name(name)) {
+            errors.push(field_error(
+                "modules",
+                "Only for",
+                &format!("“{name}” is no module's name."),
+            ));
+        }
+        let beyond = self.scopes.iter().find(|scope| !scope.is_about_modules());
+        if let (Some(scope), false) = (beyond, self.modules.is_empty()) {
+            errors.push(field_error(
+                "scopes",
+                "What may it do",
+                &format!(
+                    "“{scope}” reaches beyond single modules: untick it, or choose no module."
+                ),
+            ));
+        }
         if EXPIRIES.iter().all(|(word, ..)| *word != self.expires) {
             errors.push(field_error(
                 "expires",
@@ -164,6 +189,10 @@ impl Typed {
         }
         errors
     }
+}
+
+fn is_name(text: &str) -> bool {
+    text.parse::<ModuleName>().is_ok()
 }
 
 fn field_error(id: &str, title: &str, message: &str) -> FieldError {
@@ -187,6 +216,12 @@ async fn view(
         plain: plain(*scope).to_owned(),
         checked: typed.scopes.contains(scope),
     });
+    let modules = api.store.modules().await?;
+    let modules = modules.iter().map(|module| {
+        let name = module.name.to_string();
+        let chosen = typed.modules.contains(&name);
+        Choice::new(name.clone(), name, chosen)
+    });
     let chosen = if typed.expires.is_empty() {
         "30d"
     } else {
@@ -206,6 +241,7 @@ async fn view(
             .map(|token| row(token, now))
             .collect(),
         scopes: scopes.collect(),
+        modules: modules.collect(),
         expiries: expiries.collect(),
         name: typed.name.clone(),
         errors,
@@ -221,10 +257,12 @@ fn row(token: &Token, now: UtcTime) -> TokenRow {
         Badge::new(Tone::Quiet, "expired")
     };
     let scopes: Vec<_> = token.scopes.iter().map(|scope| scope.as_str()).collect();
+    let modules: Vec<_> = token.modules.iter().map(ModuleName::as_str).collect();
     TokenRow {
         id: token.id.to_string(),
         name: token.name.clone(),
         scopes: scopes.join(" "),
+        modules: modules.join(", "),
         status,
         by: who(&token.by),
         created: stamp(token.created_at, now),

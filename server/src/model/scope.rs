@@ -36,6 +36,21 @@ words! {
     }
 }
 
+impl Scope {
+    /// Whether it opens anything that is about one module; only such scopes make sense for a token
+    /// that is bound to modules.
+    pub const fn is_about_modules(self) -> bool {
+        matches!(
+            self,
+            Self::ModulesRead
+                | Self::ModulesControl
+                | Self::ModulesInstall
+                | Self::ConfigWrite
+                | Self::EventsRead
+        )
+    }
+}
+
 impl PartialOrd for Scope {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))

@@ -1,5 +1,9 @@
 //! Tokens, read. The tokens themselves are nowhere: only their hashes are kept.
 
+use std::collections::BTreeSet;
+
+use bllvm_manifest::ModuleName;
+
 use super::row::{from_json, parsed, parsed_option};
 use super::{Store, StoreError};
 use crate::model::{Id, Scopes, UtcTime};
@@ -15,6 +19,8 @@ pub struct Token {
     pub name: String,
     /// What it may do.
     pub scopes: Scopes,
+    /// The modules that it is bound to; none where it is not bound.
+    pub modules: BTreeSet<ModuleName>,
     /// Who made it.
     pub by: String,
     /// When it was made.
@@ -38,6 +44,7 @@ struct TokenRow {
     id: String,
     name: String,
     scopes: String,
+    modules: String,
     made_by: String,
     created_at: String,
     expires_at: Option<String>,
@@ -53,6 +60,7 @@ impl TryFrom<TokenRow> for Token {
             id: parsed(TABLE, &row.id)?,
             name: row.name,
             scopes: from_json(TABLE, &row.scopes)?,
+            modules: from_json(TABLE, &row.modules)?,
             by: row.made_by,
             created_at: parsed(TABLE, &row.created_at)?,
             expires_at: parsed_option(TABLE, row.expires_at.as_deref())?,
@@ -67,7 +75,8 @@ impl Store {
     pub async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
         sqlx::query_as!(
             TokenRow,
-            "SELECT id, name, scopes, made_by, created_at, expires_at, revoked_at, last_used_at
+            "SELECT id, name, scopes, modules, made_by, created_at, expires_at, revoked_at,
+                    last_used_at
              FROM tokens ORDER BY id DESC"
         )
         .fetch_all(self.db())
@@ -82,7 +91,8 @@ impl Store {
         let hash = hash.as_slice();
         sqlx::query_as!(
             TokenRow,
-            "SELECT id, name, scopes, made_by, created_at, expires_at, revoked_at, last_used_at
+            "SELECT id, name, scopes, modules, made_by, created_at, expires_at, revoked_at,
+                    last_used_at
              FROM tokens WHERE hash = $1",
             hash
         )

@@ -189,9 +189,6 @@ mod tests {
             state: ObservedState::BackingOff,
             reason: Some("it crashed".to_owned()),
         };
-        assert_eq!(
-            crashed.to_string(),
-            "the module is backing_off: it crashed"
-        );
+        assert_eq!(crashed.to_string(), "the module is backing_off: it crashed");
     }
 }

@@ -19,11 +19,13 @@ pub struct Tokens {
     pub tokens: Vec<TokenRow>,
     /// What a new one may do.
     pub scopes: Vec<ScopeChoice>,
+    /// The modules to which a new one can be bound.
+    pub modules: Vec<Choice>,
     /// How long a new one is good.
     pub expiries: Vec<Choice>,
     /// The name as it was typed.
     pub name: String,
-    /// What is wrong with the form; ids are `name`, `scopes`, `expires`.
+    /// What is wrong with the form; ids are `name`, `scopes`, `modules`, `expires`.
     pub errors: Vec<FieldError>,
 }
 
@@ -56,6 +58,8 @@ pub struct TokenRow {
     pub name: String,
     /// Its scopes, separated by blanks.
     pub scopes: String,
+    /// The modules that it is bound to; empty where it is not bound.
+    pub modules: String,
     /// Active, expired, revoked.
     pub status: Badge,
     /// Who made it.
@@ -92,7 +96,8 @@ impl Tokens {
         let active = TokenRow {
             id: "01JDAX0001".to_owned(),
             name: "backup script".to_owned(),
-            scopes: "modules:read metrics:read".to_owned(),
+            scopes: "modules:read modules:control".to_owned(),
+            modules: "block-clock".to_owned(),
             status: Badge::new(Tone::Good, "active"),
             by: "operator".to_owned(),
             created: ago(700_000),
@@ -103,6 +108,7 @@ impl Tokens {
         let revoked = TokenRow {
             name: "old laptop".to_owned(),
             scopes: "admin".to_owned(),
+            modules: String::new(),
             status: Badge::new(Tone::Quiet, "revoked"),
             expires: None,
             last_used: None,
@@ -125,6 +131,10 @@ impl Tokens {
                 scope("metrics:read", "Read metrics", false),
                 scope("admin", "Everything, also tokens", false),
             ],
+            modules: vec![
+                Choice::new("block-clock", "block-clock", true),
+                Choice::new("block-log", "block-log", false),
+            ],
             expiries: vec![
                 Choice::new("30d", "30 days", true),
                 Choice::new("1y", "a year", false),
@@ -139,6 +149,7 @@ impl Tokens {
     pub fn samples() -> Vec<(&'static str, Self)> {
         let empty = Self {
             tokens: Vec::new(),
+            modules: Vec::new(),
             ..Self::sample()
         };
         let fresh = Self {
@@ -178,6 +189,8 @@ impl Tokens {
         };
         (hostile.tokens[0].id, hostile.tokens[0].name) = (HOSTILE.to_owned(), HOSTILE.to_owned());
         hostile.tokens[1].name = LONG.repeat(3);
+        hostile.tokens[0].modules = HOSTILE.to_owned();
+        hostile.modules[0] = Choice::new(HOSTILE, HOSTILE, true);
         hostile.scopes[0].name = String::from(HOSTILE);
         vec![
             ("sample", Self::sample()),

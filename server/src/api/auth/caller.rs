@@ -1,11 +1,13 @@
 //! Who asks, once it is known.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
+use bllvm_manifest::ModuleName;
 
-use crate::api::error::{ApiError, ApiResult};
+use crate::api::error::{ApiError, ApiResult, Code};
 use crate::model::{Actor, Id, Scope, Scopes};
 
 /// How a caller proved who they are.
@@ -24,6 +26,8 @@ pub enum Kind {
         id: Id,
         /// What it may.
         scopes: Scopes,
+        /// The modules that it is bound to; none where it is not bound.
+        modules: BTreeSet<ModuleName>,
     },
     /// By a browser's session.
     Session {
@@ -71,6 +75,35 @@ impl Caller {
                 scopes.contains(&scope) || scopes.contains(&Scope::Admin)
             }
         }
+    }
+
+    /// The modules that the caller is bound to; none where they are not bound.
+    pub fn modules(&self) -> Option<&BTreeSet<ModuleName>> {
+        match &self.kind {
+            Kind::Token { modules, .. } if !modules.is_empty() => Some(modules),
+            _ => None,
+        }
+    }
+
+    /// Whether the caller may touch what belongs to a module, or, where it is none, to no module.
+    ///
+    /// # Errors
+    /// `module_not_permitted`, which names the modules that the caller is bound to.
+    pub fn require_module(&self, module: Option<&str>) -> ApiResult<()> {
+        let Some(modules) = self.modules() else {
+            return Ok(());
+        };
+        if module.is_some_and(|name| modules.iter().any(|one| one.as_str() == name)) {
+            return Ok(());
+        }
+        let names: Vec<_> = modules.iter().map(|name| format!("`{name}`")).collect();
+        Err(ApiError::new(
+            Code::ModuleNotPermitted,
+            format!(
+                "this token is bound to {}: it reaches only what is below /api/v1/modules/<name> and its operations; use a token that is not bound",
+                names.join(", ")
+            ),
+        ))
     }
 
     /// Every scope that the caller has.
@@ -131,7 +164,15 @@ mod tests {
     fn token(scopes: &[Scope]) -> Caller {
         let id = Id(ulid::Ulid::from_parts(1, 1));
         let scopes = scopes.iter().copied().collect();
-        Caller::new(Kind::Token { id, scopes }, None)
+        let modules = BTreeSet::new();
+        Caller::new(
+            Kind::Token {
+                id,
+                scopes,
+                modules,
+            },
+            None,
+        )
     }
 
     #[test]

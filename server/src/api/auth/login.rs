@@ -50,7 +50,10 @@ impl Auth {
         request: Option<String>,
     ) -> ApiResult<HeaderValue> {
         let why = match self.token(text).await {
-            Ok(Some(Kind::Token { id, scopes })) => {
+            Ok(Some(Kind::Token { modules, .. })) if !modules.is_empty() => {
+                "this token is bound to modules, and the dashboard shows all of them; use one that is not bound".to_owned()
+            }
+            Ok(Some(Kind::Token { id, scopes, .. })) => {
                 let by = Actor {
                     id: format!("token:{id}"),
                     request,

@@ -107,6 +107,7 @@ impl Auth {
         Ok(Some(Kind::Token {
             id: token.id,
             scopes: token.scopes.clone(),
+            modules: token.modules.clone(),
         }))
     }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use self::envelope::{Failure, Request};
 use self::params::Params;
 use super::auth::Caller;
-use super::error::ApiError;
+use super::error::{ApiError, ApiResult};
 use super::extract::Body;
 use super::state::Api;
 use crate::store::commands::Refused;
@@ -74,7 +74,11 @@ async fn run(api: &Api, caller: &Caller, request: &Request) -> Result<Value, Fai
         ));
     };
     let params = Params::read(method, &request.params)?;
-    match (method.run)(api, caller, params).await {
+    let answer = match stays_within(caller, method, &params) {
+        Ok(()) => (method.run)(api, caller, params).await,
+        Err(refused) => Err(refused),
+    };
+    match answer {
         Ok(value) => Ok(value),
         Err(error) => {
             if method.action.is_some() && !error.problem().audited {
@@ -83,6 +87,14 @@ async fn run(api: &Api, caller: &Caller, request: &Request) -> Result<Value, Fai
             Err(Failure::from(error))
         }
     }
+}
+
+/// Whether a caller who is bound to modules stays with them.
+fn stays_within(caller: &Caller, method: &methods::Method, params: &Params) -> ApiResult<()> {
+    if method.name == "help" {
+        return Ok(());
+    }
+    caller.require_module(params.text("name"))
 }
 
 async fn record(api: &Api, caller: &Caller, method: &methods::Method, error: &ApiError) {

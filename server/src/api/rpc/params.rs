@@ -57,6 +57,11 @@ impl Params {
         })
     }
 
+    /// A parameter where it is a text; it stays there.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name)?.as_str()
+    }
+
     /// A parameter that may be there.
     pub(super) fn maybe<T: DeserializeOwned>(&mut self, name: &str) -> ApiResult<Option<T>> {
         match self.values.remove(name) {

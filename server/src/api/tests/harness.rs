@@ -156,9 +156,15 @@ impl Node {
 
     /// A token's text.
     pub(crate) async fn token(&self, scopes: &[Scope]) -> String {
+        self.token_for(scopes, &[]).await
+    }
+
+    /// The text of a token that is bound to modules.
+    pub(crate) async fn token_for(&self, scopes: &[Scope], modules: &[&str]) -> String {
         let request = TokenRequest {
             name: "test".to_owned(),
             scopes: scopes.iter().copied().collect(),
+            modules: modules.iter().map(|name| name.parse().unwrap()).collect(),
             expires_in: Some(std::time::Duration::from_hours(1)),
         };
         let made = self

@@ -16,17 +16,17 @@ use crate::store::{AuditFilter, PageRequest};
 /// The public key of the first test vector of RFC 8032.
 const KEY: &str = "ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
-struct Operation {
-    id: String,
+pub(super) struct Operation {
+    pub(super) id: String,
     method: Method,
-    path: String,
+    pub(super) path: String,
     scope: Option<Scope>,
-    public: bool,
+    pub(super) public: bool,
     changes: bool,
     described: Value,
 }
 
-fn all() -> Vec<Operation> {
+pub(super) fn all() -> Vec<Operation> {
     let document: Value = serde_json::from_str(openapi()).unwrap();
     operations(&document)
         .map(|(method, path, operation)| Operation {
@@ -76,13 +76,13 @@ impl Operation {
         request_of(self.method.clone(), &self.path, body)
     }
 
-    fn with(&self, name: axum::http::HeaderName, value: &str) -> Request<Body> {
+    pub(super) fn with(&self, name: axum::http::HeaderName, value: &str) -> Request<Body> {
         let mut request = self.request();
         request.headers_mut().insert(name, value.parse().unwrap());
         request
     }
 
-    fn lists(&self, code: &str) -> bool {
+    pub(super) fn lists(&self, code: &str) -> bool {
         self.described["x-problems"]
             .as_array()
             .unwrap()

@@ -1,5 +1,6 @@
 //! The API over its router: a real store, supervisor and verbs; no socket and no process.
 
+mod bound_tokens;
 pub(crate) mod harness;
 mod idempotency;
 mod matrix;

@@ -1,5 +1,6 @@
 //! Operations, tokens and login codes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
@@ -89,6 +90,7 @@ async fn a_token_is_shown_once_and_kept_as_a_hash() {
     let mut request = TokenRequest {
         name: "ci".to_owned(),
         scopes: Scopes::from([Scope::ModulesRead]),
+        modules: BTreeSet::new(),
         expires_in: Some(Duration::from_mins(1)),
     };
     let made = world

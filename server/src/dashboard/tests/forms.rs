@@ -381,6 +381,7 @@ async fn a_path_that_holds_no_module_is_answered_beside_it() {
 #[tokio::test]
 async fn a_token_is_shown_once() {
     let mut browser = Browser::start().await;
+    browser.node.with_module("clock").await;
     let empty = browser
         .submit("/tokens", "/tokens", &[("name", "ci"), ("expires", "30d")])
         .await;
@@ -391,6 +392,7 @@ async fn a_token_is_shown_once() {
         ("name", "ci"),
         ("scope", "modules:read"),
         ("scope", "events:read"),
+        ("module", "clock"),
         ("expires", "1y"),
     ];
     let made = browser.submit("/tokens", "/tokens", &fields).await;
@@ -403,6 +405,20 @@ async fn a_token_is_shown_once() {
     assert!(
         list.contains("events:read modules:read") && !list.contains(secret),
         "{list}"
+    );
+    assert!(list.contains("only for <strong>clock</strong>"), "{list}");
+    let beyond = [
+        ("name", "ci"),
+        ("scope", "admin"),
+        ("module", "clock"),
+        ("expires", "1y"),
+    ];
+    let refused = browser.submit("/tokens", "/tokens", &beyond).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        refused.text.contains("reaches beyond single modules"),
+        "{}",
+        refused.text
     );
     let id = list
         .split_once("/tokens/")

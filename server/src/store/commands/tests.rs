@@ -1,5 +1,7 @@
 //! What each command leaves behind: its rows, its audit row, its events.
 
+use std::collections::BTreeSet;
+
 use bllvm_manifest::{Digest, ModuleName};
 use serde_json::{Value, json};
 
@@ -456,6 +458,7 @@ async fn tokens_end_and_codes_work_once() {
     let test = TestStore::new().await;
     let now = test.store.clock().now();
     let add = AddToken {
+        modules: BTreeSet::from(["clock".parse().unwrap()]),
         name: "ci".to_owned(),
         hash: [7; 32],
         scopes: [crate::model::Scope::ModulesRead].into(),

@@ -1,5 +1,8 @@
 //! Tokens of callers.
 
+use std::collections::BTreeSet;
+
+use bllvm_manifest::ModuleName;
 use serde_json::to_string;
 
 use super::actions;
@@ -15,6 +18,8 @@ pub struct AddToken {
     pub hash: [u8; 32],
     /// What it may do.
     pub scopes: Scopes,
+    /// The modules that it is bound to; none where it is not bound.
+    pub modules: BTreeSet<ModuleName>,
     /// When it ends.
     pub expires_at: Option<UtcTime>,
     /// Who.
@@ -29,6 +34,7 @@ impl Command for AddToken {
             id: tx.new_id(),
             name: self.name,
             scopes: self.scopes,
+            modules: self.modules,
             by: self.by.id.clone(),
             created_at: tx.now(),
             expires_at: self.expires_at,
@@ -38,21 +44,28 @@ impl Command for AddToken {
         let (id, now) = (token.id.to_string(), tx.now().to_string());
         let hash = self.hash.as_slice();
         let scopes = to_string(&token.scopes).unwrap_or_default();
+        let modules = to_string(&token.modules).unwrap_or_default();
         let expires_at = self.expires_at.map(|moment| moment.to_string());
         sqlx::query!(
-            "INSERT INTO tokens (id, name, hash, scopes, made_by, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO tokens (id, name, hash, scopes, modules, made_by, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             id,
             token.name,
             hash,
             scopes,
+            modules,
             token.by,
             now,
             expires_at
         )
         .execute(tx.db())
         .await?;
-        tx.accepted(&self.by, actions::CREATE_TOKEN, token.id, &scopes)
+        let detail = if token.modules.is_empty() {
+            scopes
+        } else {
+            format!("{scopes} on {modules}")
+        };
+        tx.accepted(&self.by, actions::CREATE_TOKEN, token.id, &detail)
             .await?;
         Ok(token)
     }

@@ -27,6 +27,7 @@ pub async fn cancel_operation(
     State(api): State<Api>,
 ) -> ApiResult<Json<Operation>> {
     caller.require(Scope::ModulesControl)?;
+    super::reach(&api, &caller, id).await?;
     let operation = api.control.cancel_operation(id, &caller.actor()).await;
     operation
         .map(Json)

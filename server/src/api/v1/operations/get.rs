@@ -42,6 +42,7 @@ pub async fn get_operation(
     State(api): State<Api>,
 ) -> ApiResult<Json<Operation>> {
     caller.require(Scope::ModulesRead)?;
+    super::reach(&api, &caller, id).await?;
     let wait = query.wait.as_deref().map(wait_time).transpose()?;
     Ok(Json(waited(&api, id, wait.unwrap_or_default()).await?))
 }

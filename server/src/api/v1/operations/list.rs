@@ -45,6 +45,7 @@ pub async fn list_operations(
     State(api): State<Api>,
 ) -> ApiResult<Json<PageView<Operation>>> {
     caller.require(Scope::ModulesRead)?;
+    caller.require_module(query.module.as_ref().map(ModuleName::as_str))?;
     let page = PageQuery {
         limit: query.limit,
         cursor: query.cursor,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use bllvm_manifest::ModuleName;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -26,6 +27,11 @@ pub struct TokenBody {
     /// What it may. At least one.
     #[schema(min_items = 1)]
     pub scopes: Vec<Scope>,
+    /// Binds the token to these modules: it then reaches only what is below `/modules/{name}`, the
+    /// same verbs at `/rpc`, and operations on them. Not bound where it is missing.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 100)]
+    pub modules: Vec<ModuleName>,
     /// In how many days it expires, 1 to 3650; never where it is missing.
     #[schema(minimum = 1, maximum = 3650)]
     pub expires_in_days: Option<u32>,
@@ -50,6 +56,7 @@ pub async fn create_token(
     let request = TokenRequest {
         name: body.name,
         scopes: body.scopes.into_iter().collect(),
+        modules: body.modules.into_iter().collect(),
         expires_in: body.expires_in_days.map(|days| DAY * days),
     };
     let made = api.control.create_token(request, &caller.actor()).await?;

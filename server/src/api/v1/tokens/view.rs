@@ -1,5 +1,6 @@
 //! Tokens as the API shows them.
 
+use bllvm_manifest::ModuleName;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +16,9 @@ pub struct TokenView {
     pub name: String,
     /// What it may.
     pub scopes: Vec<Scope>,
+    /// The modules that it is bound to; empty where it is not bound.
+    #[schema(value_type = Vec<String>)]
+    pub modules: Vec<ModuleName>,
     /// Who made it.
     pub by: String,
     /// When it was made.
@@ -33,6 +37,7 @@ impl From<Token> for TokenView {
             id: token.id,
             name: token.name,
             scopes: token.scopes.into_iter().collect(),
+            modules: token.modules.into_iter().collect(),
             by: token.by,
             created_at: token.created_at,
             expires_at: token.expires_at,
@@ -60,6 +65,9 @@ pub struct SelfView {
     pub actor: String,
     /// Everything that the caller may.
     pub scopes: Vec<Scope>,
+    /// The modules that the caller is bound to; empty where they are not bound.
+    #[schema(value_type = Vec<String>)]
+    pub modules: Vec<ModuleName>,
 }
 
 /// A login code with its text.

@@ -17,5 +17,6 @@ pub async fn get_self(caller: Caller) -> Json<SelfView> {
     Json(SelfView {
         actor: caller.actor().id,
         scopes: caller.scopes().into_iter().collect(),
+        modules: caller.modules().into_iter().flatten().cloned().collect(),
     })
 }
