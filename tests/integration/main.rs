@@ -6,6 +6,7 @@ mod author;
 mod bad_input;
 #[cfg(feature = "kernel")]
 mod base_node;
+mod command_line;
 mod configuration;
 mod crowd;
 mod grants;

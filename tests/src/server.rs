@@ -245,6 +245,15 @@ impl TestServer {
         processes::descriptors(self.pid())
     }
 
+    /// Starts the program as a command line beside the server; its output is piped, and it is
+    /// killed when it is dropped.
+    pub fn cli_spawn(&self, args: &[&str]) -> tokio::process::Child {
+        let mut command = tokio::process::Command::from(command(self.folder.path()));
+        command.args(args).stdin(Stdio::null()).kill_on_drop(true);
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command.spawn().expect("bllvm-node starts")
+    }
+
     /// Runs the program as a command line beside the server; status, stdout and stderr.
     pub async fn cli(&self, args: &[&str]) -> (i32, String, String) {
         let mut command = tokio::process::Command::from(command(self.folder.path()));

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::page::PageView;
 use super::v1::modules::view::ModuleView;
+use crate::control::Control;
 use crate::journal::Journal;
 use crate::model::Module;
 use crate::store::{Store, StoreError};
@@ -26,6 +27,7 @@ pub struct Board {
     store: Store,
     journal: Journal,
     supervisor: Supervisor,
+    control: Control,
     kept: Mutex<Option<Kept>>,
 }
 
@@ -34,16 +36,18 @@ struct Kept {
     seq: u64,
     modules: Arc<Vec<Module>>,
     observed: Vec<watch::Receiver<Observed>>,
+    config_problems: u64,
     body: Option<Bytes>,
 }
 
 impl Board {
     /// A board over these parts.
-    pub fn new(store: Store, journal: Journal, supervisor: Supervisor) -> Self {
+    pub fn new(store: Store, journal: Journal, supervisor: Supervisor, control: Control) -> Self {
         Self {
             store,
             journal,
             supervisor,
+            control,
             kept: Mutex::new(None),
         }
     }
@@ -67,6 +71,7 @@ impl Board {
             seq,
             modules: modules.clone(),
             observed,
+            config_problems: self.control.config_problems_seen(),
             body: None,
         });
         Ok(modules)
@@ -96,26 +101,35 @@ impl Board {
             // Somebody else read a newer list meanwhile; this answer is still a true one.
             drop(kept);
             let views = modules.iter().map(|module| {
-                ModuleView::new(module, self.supervisor.observed(&module.name).as_ref())
+                let observed = self.supervisor.observed(&module.name);
+                self.view(module, observed.as_ref())
             });
             return Ok(json(&PageView::whole(views.collect())));
         };
-        let moved = kept
-            .observed
-            .iter()
-            .any(|seen| seen.has_changed().unwrap_or(true));
+        // Counted before the views are made: what comes meanwhile makes the next ones.
+        let config_problems = self.control.config_problems_seen();
+        let moved = kept.config_problems != config_problems
+            || kept
+                .observed
+                .iter()
+                .any(|seen| seen.has_changed().unwrap_or(true));
         match &kept.body {
             Some(body) if !moved => Ok(body.clone()),
             _ => {
                 let views = modules
                     .iter()
                     .zip(&mut kept.observed)
-                    .map(|(module, seen)| ModuleView::new(module, Some(&seen.borrow_and_update())));
+                    .map(|(module, seen)| self.view(module, Some(&seen.borrow_and_update())));
                 let body = json(&PageView::whole(views.collect()));
                 kept.body = Some(body.clone());
+                kept.config_problems = config_problems;
                 Ok(body)
             }
         }
+    }
+
+    fn view(&self, module: &Module, observed: Option<&Observed>) -> ModuleView {
+        ModuleView::new(module, observed, self.control.config_problem(&module.name))
     }
 
     /// The kept list, if no event since then can have changed it.

@@ -101,6 +101,7 @@ impl Api {
                 parts.store.clone(),
                 parts.journal.clone(),
                 parts.supervisor.clone(),
+                parts.control.clone(),
             ),
             streams: Streams::new(parts.max_streams, parts.soft.clone()),
             metrics: HttpMetrics::default(),

@@ -69,6 +69,9 @@ pub enum Module {
     Reload {
         /// The module's name
         name: ModuleName,
+        /// Confirm a changed program by its digest, which `module info` shows
+        #[arg(long)]
+        digest: Option<String>,
         #[command(flatten)]
         waiting: Waiting,
     },
@@ -193,7 +196,7 @@ impl Module {
                 digest,
                 waiting,
             } => {
-                let body = digest.map_or(json!({}), |digest| json!({ "digest": digest }));
+                let body = confirmation(digest);
                 return verb(client, options, &name, "load", body, waiting, "runs").await;
             }
             Self::Unload { name, waiting } => {
@@ -208,17 +211,14 @@ impl Module {
                 )
                 .await;
             }
-            Self::Reload { name, waiting } => {
-                return verb(
-                    client,
-                    options,
-                    &name,
-                    "reload",
-                    json!({}),
-                    waiting,
-                    "is reloaded",
-                )
-                .await;
+            Self::Reload {
+                name,
+                digest,
+                waiting,
+            } => {
+                let body = confirmation(digest);
+                let done = "is reloaded";
+                return verb(client, options, &name, "reload", body, waiting, done).await;
             }
             Self::Retry { name } => {
                 simple(client, options, &name, "retry", "is started again").await?;
@@ -267,6 +267,11 @@ impl Module {
         }
         Ok(())
     }
+}
+
+/// What a load or reload confirms.
+fn confirmation(digest: Option<String>) -> Value {
+    digest.map_or(json!({}), |digest| json!({ "digest": digest }))
 }
 
 /// A module's address.

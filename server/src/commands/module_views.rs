@@ -48,7 +48,7 @@ fn list_row(module: &Value) -> Vec<String> {
 fn note(module: &Value) -> String {
     let is = |key: &str| module.get(key).and_then(Value::as_bool) == Some(true);
     let text = |key: &str| module.get(key).and_then(Value::as_str).map(str::to_owned);
-    if let Some(problem) = text("problem") {
+    let first = if let Some(problem) = text("problem") {
         problem
     } else if module.get("enabled").and_then(Value::as_bool) == Some(false) {
         "disabled".to_owned()
@@ -60,7 +60,21 @@ fn note(module: &Value) -> String {
         message.to_owned()
     } else {
         String::new()
-    }
+    };
+    let notes = [
+        Some(first),
+        changed_program(module).map(|_| "its program changed".to_owned()),
+        text("config_problem"),
+    ];
+    let notes = notes.into_iter().flatten().filter(|note| !note.is_empty());
+    notes.collect::<Vec<_>>().join("; ")
+}
+
+/// The digest of the program that lies there, where it is not the confirmed one.
+fn changed_program(module: &Value) -> Option<&str> {
+    let digest = |key: &str| module.get(key).and_then(Value::as_str);
+    let (found, confirmed) = (digest("digest")?, digest("confirmed")?);
+    (found != confirmed).then_some(found)
 }
 
 /// Everything about one module.
@@ -75,7 +89,20 @@ pub fn info(module: &Value) -> String {
                 .collect::<Vec<_>>()
                 .join("\n")
         });
-    let mut text = output::facts(&[
+    let config_problem = module.get("config_problem").and_then(Value::as_str);
+    let config_problem = config_problem.unwrap_or_default();
+    let verb = if f("desired") == "running" {
+        "reload"
+    } else {
+        "load"
+    };
+    let changed = changed_program(module).map(|digest| {
+        format!(
+            "changed; the confirmed one goes on. `bllvm-node module {verb} {} --digest {digest}` confirms this one",
+            f("name")
+        )
+    });
+    let facts = [
         ("module", format!("{} {}", f("name"), f("version"))),
         ("what", f("description")),
         (
@@ -111,13 +138,21 @@ pub fn info(module: &Value) -> String {
         ("event lag", f("cursor_lag")),
         ("folder", f("dir")),
         ("program", f("digest")),
+        ("", changed.unwrap_or_default()),
         ("confirmed", f("confirmed")),
         ("configuration", format!("revision {}", f("revision"))),
+        ("", config_problem.to_owned()),
         ("may", f("grants.granted.capabilities")),
         ("may not", f("grants.missing")),
         ("author", f("author")),
         ("licence", f("license")),
-    ]);
+    ];
+    // A second line of the fact above it, where there is one.
+    let facts: Vec<_> = facts
+        .into_iter()
+        .filter(|(name, value)| !name.is_empty() || !value.is_empty())
+        .collect();
+    let mut text = output::facts(&facts);
     for (head, key) in [
         ("methods", "methods"),
         ("status", "status"),
@@ -221,6 +256,33 @@ mod tests {
         assert_eq!(
             note(&json!({ "waiting": false, "reason": "exit code 1" })),
             "exit code 1"
+        );
+        assert_eq!(
+            note(&json!({
+                "reason": "exit code 1", "digest": "sha256:bb", "confirmed": "sha256:aa",
+                "config_problem": "config.toml is not in force: `title`: too long"
+            })),
+            "exit code 1; its program changed; config.toml is not in force: `title`: too long"
+        );
+    }
+
+    #[test]
+    fn a_changed_program_and_a_refused_file_are_told_with_the_way_out() {
+        let module = json!({
+            "name": "clock", "desired": "running", "digest": "sha256:bb", "confirmed": "sha256:aa",
+            "config_problem": "config.toml is not in force: `title`: too long"
+        });
+        let text = info(&module);
+        assert!(
+            text.contains("module reload clock --digest sha256:bb"),
+            "{text}"
+        );
+        assert!(text.contains("not in force: `title`: too long"), "{text}");
+        let same = json!({ "name": "clock", "digest": "sha256:aa", "confirmed": "sha256:aa" });
+        let text = info(&same);
+        assert!(
+            !text.contains("changed") && !text.contains("in force"),
+            "{text}"
         );
     }
 

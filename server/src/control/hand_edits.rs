@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bllvm_manifest::{ConfigProblem, ModuleName};
 use serde_json::json;
@@ -17,7 +18,11 @@ use crate::store::{PageRequest, StoreError};
 
 /// What is known of each module's file.
 #[derive(Debug, Default)]
-pub(super) struct Files(Mutex<HashMap<ModuleName, Known>>);
+pub(super) struct Files {
+    known: Mutex<HashMap<ModuleName, Known>>,
+    /// Counts the problems that came and went.
+    problems: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -40,13 +45,33 @@ fn by_file() -> Actor {
 
 impl Control {
     pub(super) fn file_problem(&self, name: &ModuleName) -> Option<FileProblem> {
-        lock(&self.0.files.0)
+        lock(&self.0.files.known)
             .get(name)
             .and_then(|known| known.problem.clone())
     }
 
+    /// Why a module's `config.toml` is not in force, in a sentence; none where it is.
+    pub fn config_problem(&self, name: &ModuleName) -> Option<String> {
+        let problem = self.file_problem(name)?;
+        let why = ControlError::Invalid {
+            problems: problem.problems,
+        };
+        Some(format!("config.toml is not in force: {why}"))
+    }
+
+    /// Counts up whenever a [`Control::config_problem`] came or went.
+    pub fn config_problems_seen(&self) -> u64 {
+        self.0.files.problems.load(Ordering::Acquire)
+    }
+
+    fn count_problem(&self) {
+        self.0.files.problems.fetch_add(1, Ordering::AcqRel);
+    }
+
     pub(super) fn known_identity(&self, name: &ModuleName) -> Option<FileIdentity> {
-        lock(&self.0.files.0).get(name).and_then(|known| known.ours)
+        lock(&self.0.files.known)
+            .get(name)
+            .and_then(|known| known.ours)
     }
 
     /// The file shows a revision now.
@@ -57,11 +82,15 @@ impl Control {
             refused: None,
             problem: None,
         };
-        lock(&self.0.files.0).insert(name.clone(), known);
+        let before = lock(&self.0.files.known).insert(name.clone(), known);
+        if before.is_some_and(|before| before.problem.is_some()) {
+            self.count_problem();
+        }
     }
 
     pub(super) fn forget_file(&self, name: &ModuleName) {
-        lock(&self.0.files.0).remove(name);
+        lock(&self.0.files.known).remove(name);
+        self.count_problem();
     }
 
     pub(super) fn spawn_watch(&self) {
@@ -115,7 +144,7 @@ impl Control {
         let look = path.clone();
         let identity = blocking(move || FileIdentity::of(&look).ok()).await?;
         let (ours, shows, refused) = {
-            let files = lock(&self.0.files.0);
+            let files = lock(&self.0.files.known);
             let known = files.get(name);
             (
                 known.and_then(|known| known.ours),
@@ -285,7 +314,7 @@ impl Control {
             problems: problems.clone(),
         };
         {
-            let mut files = lock(&self.0.files.0);
+            let mut files = lock(&self.0.files.known);
             let known = files.entry(name.clone()).or_default();
             known.refused = Some(identity);
             known.problem = Some(FileProblem {
@@ -294,6 +323,7 @@ impl Control {
                 seen_at: self.store().clock().now(),
             });
         }
+        self.count_problem();
         tracing::warn!(module.name = %name, %reason, "config.toml was refused; the module goes on as it was");
         let keys: Vec<&str> = problems.iter().map(|problem| &*problem.key).collect();
         let data = json!({

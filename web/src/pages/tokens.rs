@@ -189,7 +189,7 @@ impl Tokens {
         };
         (hostile.tokens[0].id, hostile.tokens[0].name) = (HOSTILE.to_owned(), HOSTILE.to_owned());
         hostile.tokens[1].name = LONG.repeat(3);
-        hostile.tokens[0].modules = HOSTILE.to_owned();
+        hostile.tokens[0].modules = String::from(HOSTILE);
         hostile.modules[0] = Choice::new(HOSTILE, HOSTILE, true);
         hostile.scopes[0].name = String::from(HOSTILE);
         vec![

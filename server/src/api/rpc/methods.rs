@@ -10,7 +10,6 @@ use super::params::Params;
 use crate::api::auth::Caller;
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::state::Api;
-use crate::api::v1::modules::view::{ModuleDetail, ModuleView};
 use crate::api::v1::{modules, operations};
 use crate::control::{ConfigInput, ControlError, InstallRequest, LoadRequest, SetConfig};
 use crate::model::{ConfigSource, Operation, OperationStatus, Scope};
@@ -138,7 +137,7 @@ async fn list(api: &Api, caller: &Caller) -> ApiResult<Value> {
     let modules = api.inner().board.modules().await?;
     let views: Vec<_> = modules
         .iter()
-        .map(|module| ModuleView::new(module, api.supervisor.observed(&module.name).as_ref()))
+        .map(|module| modules::view(api, module))
         .collect();
     Ok(json!(views))
 }
@@ -147,13 +146,7 @@ async fn info(api: &Api, caller: &Caller, mut params: Params) -> ApiResult<Value
     caller.require(Scope::ModulesRead)?;
     let name: ModuleName = params.take("name")?;
     let module = modules::find(api, &name).await?;
-    let granted = api.store.grant(&name).await?;
-    let observed = api.supervisor.observed(&name);
-    Ok(json!(ModuleDetail::new(
-        &module,
-        granted,
-        observed.as_ref()
-    )))
+    Ok(json!(modules::detail(api, &module).await?))
 }
 
 async fn load(api: &Api, caller: &Caller, mut params: Params) -> ApiResult<Value> {

@@ -9,7 +9,7 @@ use crate::api::auth::Caller;
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::extract::Path;
 use crate::api::state::Api;
-use crate::model::{Module, Scope};
+use crate::model::Scope;
 
 /// Lets a module be loaded again.
 ///
@@ -31,7 +31,7 @@ pub async fn enable_module(
         .enable(&name, &caller.actor())
         .await
         .map_err(named)?;
-    Ok(show(&api, &module))
+    Ok(Json(super::view(&api, &module)))
 }
 
 /// Keeps a module from being loaded.
@@ -57,14 +57,9 @@ pub async fn disable_module(
         .disable(&name, &caller.actor())
         .await
         .map_err(named)?;
-    Ok(show(&api, &module))
+    Ok(Json(super::view(&api, &module)))
 }
 
 fn named(error: crate::control::ControlError) -> ApiError {
     ApiError::from(error).or_not_found(Code::ModuleNotFound)
-}
-
-fn show(api: &Api, module: &Module) -> Json<ModuleView> {
-    let observed = api.supervisor.observed(&module.name);
-    Json(ModuleView::new(module, observed.as_ref()))
 }

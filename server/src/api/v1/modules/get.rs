@@ -27,7 +27,5 @@ pub async fn get_module(
 ) -> ApiResult<Json<ModuleDetail>> {
     caller.require(Scope::ModulesRead)?;
     let module = super::find(&api, &name).await?;
-    let granted = api.store.grant(&name).await?;
-    let observed = api.supervisor.observed(&name);
-    Ok(Json(ModuleDetail::new(&module, granted, observed.as_ref())))
+    super::detail(&api, &module).await.map(Json)
 }

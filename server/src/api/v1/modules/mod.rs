@@ -21,6 +21,7 @@ pub mod view;
 
 use bllvm_manifest::ModuleName;
 
+use self::view::{ModuleDetail, ModuleView};
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::state::Api;
 use crate::model::Module;
@@ -31,6 +32,26 @@ pub(in crate::api) async fn find(api: &Api, name: &ModuleName) -> ApiResult<Modu
         return Ok(module);
     }
     Err(not_found(name))
+}
+
+/// A module as it is shown.
+pub(in crate::api) fn view(api: &Api, module: &Module) -> ModuleView {
+    let observed = api.supervisor.observed(&module.name);
+    let config_problem = api.control.config_problem(&module.name);
+    ModuleView::new(module, observed.as_ref(), config_problem)
+}
+
+/// A module with everything about it.
+pub(in crate::api) async fn detail(api: &Api, module: &Module) -> ApiResult<ModuleDetail> {
+    let granted = api.store.grant(&module.name).await?;
+    let observed = api.supervisor.observed(&module.name);
+    let config_problem = api.control.config_problem(&module.name);
+    Ok(ModuleDetail::new(
+        module,
+        granted,
+        observed.as_ref(),
+        config_problem,
+    ))
 }
 
 /// There is no module of this name.

@@ -32,6 +32,5 @@ pub async fn retry_module(
     let module = api.control.retry(&name, &caller.actor()).await;
     let module =
         module.map_err(|error| ApiError::from(error).or_not_found(Code::ModuleNotFound))?;
-    let observed = api.supervisor.observed(&name);
-    Ok(Json(ModuleView::new(&module, observed.as_ref())))
+    Ok(Json(super::view(&api, &module)))
 }

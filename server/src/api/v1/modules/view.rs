@@ -39,6 +39,8 @@ pub struct ModuleView {
     pub enabled: bool,
     /// Why it cannot be loaded as found.
     pub problem: Option<String>,
+    /// Why its `config.toml` is not in force, although the module goes on as it was.
+    pub config_problem: Option<String>,
     /// What an operator wants.
     pub desired: DesiredState,
     /// What is.
@@ -82,8 +84,12 @@ pub struct ModuleView {
 }
 
 impl ModuleView {
-    /// A module, and what the supervisor sees of it.
-    pub fn new(module: &Module, observed: Option<&Observed>) -> Self {
+    /// A module, what the supervisor sees of it, and why its `config.toml` is not in force.
+    pub fn new(
+        module: &Module,
+        observed: Option<&Observed>,
+        config_problem: Option<String>,
+    ) -> Self {
         let nothing = Observed::stopped(module.changed_at);
         let observed = observed.unwrap_or(&nothing);
         Self {
@@ -98,6 +104,7 @@ impl ModuleView {
             waiting: module.is_waiting(),
             enabled: module.enabled,
             problem: module.problem.clone(),
+            config_problem,
             desired: module.desired,
             state: observed.state,
             health: observed.health.clone(),
@@ -157,8 +164,14 @@ pub struct ModuleDetail {
 }
 
 impl ModuleDetail {
-    /// A module, its rights, and what the supervisor sees of it.
-    pub fn new(module: &Module, granted: Grant, observed: Option<&Observed>) -> Self {
+    /// A module, its rights, what the supervisor sees of it, and why its `config.toml` is not in
+    /// force.
+    pub fn new(
+        module: &Module,
+        granted: Grant,
+        observed: Option<&Observed>,
+        config_problem: Option<String>,
+    ) -> Self {
         let versions = |needs: &BTreeMap<ModuleName, semver::VersionReq>| {
             needs
                 .iter()
@@ -167,7 +180,7 @@ impl ModuleDetail {
         };
         let manifest = &module.manifest;
         Self {
-            module: ModuleView::new(module, observed),
+            module: ModuleView::new(module, observed, config_problem),
             dir: module.dir.display().to_string(),
             author: manifest.author.clone(),
             license: manifest.license.clone(),
