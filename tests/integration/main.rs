@@ -11,6 +11,8 @@ mod configuration;
 mod crowd;
 mod grants;
 mod host_kills;
+#[cfg(feature = "kernel")]
+mod interrupted;
 mod lifecycle;
 mod misbehaving;
 mod module_kills;

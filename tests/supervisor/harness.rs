@@ -263,6 +263,7 @@ impl Host {
                 DesiredState::Running => OperationKind::Load,
                 DesiredState::Stopped => OperationKind::Unload,
             },
+            params: Value::Null,
             by: Actor::host(),
         };
         let operation = self.store.commit(want).await.unwrap();

@@ -69,6 +69,7 @@ async fn an_operation_that_was_open_is_resumed() {
         name: clock.clone(),
         desired: DesiredState::Running,
         kind: OperationKind::Load,
+        params: serde_json::Value::Null,
         by: Actor::host(),
     };
     host.supervisor.shutdown(Duration::from_secs(5)).await;

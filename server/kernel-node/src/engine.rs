@@ -19,6 +19,7 @@ use crate::{
     journal::Journal,
     kernel,
     lock::DirLock,
+    mining::Mark,
     recovery::{Places, recover},
     writer::{Inner, Writer},
 };
@@ -145,12 +146,28 @@ impl Engine {
         cancel: &AtomicBool,
         progress: &mut dyn FnMut(u32),
     ) -> Result<Vec<BlockHash>, EngineError> {
+        self.mine_marked(count, to, None, cancel, progress)
+    }
+
+    /// As [`Engine::mine`], with a mark in the coinbases: after a crash, it tells which blocks of
+    /// the request are there.
+    ///
+    /// # Errors
+    /// As [`Engine::mine`].
+    pub fn mine_marked(
+        &self,
+        count: u32,
+        to: &Script,
+        mark: Option<Mark>,
+        cancel: &AtomicBool,
+        progress: &mut dyn FnMut(u32),
+    ) -> Result<Vec<BlockHash>, EngineError> {
         let mut mined = Vec::new();
         for done in 1..=count {
             if cancel.load(Ordering::Relaxed) {
                 break;
             }
-            let Some(hash) = self.inner.mine_one(to, cancel)? else {
+            let Some(hash) = self.inner.mine_one(to, mark, cancel)? else {
                 break;
             };
             mined.push(hash);

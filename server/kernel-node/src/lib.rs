@@ -50,7 +50,7 @@ pub use bllvm_mempool::Coin;
 
 pub use engine::{Engine, Observer};
 pub use error::EngineError;
-pub use mining::{BlockPlan, anyone_can_spend, parse_address};
+pub use mining::{BlockPlan, Mark, anyone_can_spend, parse_address};
 pub use model::{
     BlockId, Chain, ChainDelta, ChainEvent, HeaderInfo, Info, OpenReport, Opening, Settings,
     SpentOutput, Tip,

@@ -19,6 +19,9 @@ use crate::EngineError;
 /// The regtest subsidy halves every 150 blocks.
 const REGTEST_HALVING: u32 = 150;
 
+/// Stands in the coinbases of the blocks of one request.
+pub type Mark = [u8; 16];
+
 /// What a block on a given parent must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockPlan {
@@ -44,14 +47,24 @@ impl BlockPlan {
         )
     }
 
-    /// The coinbase: its height (BIP 34), a salt that tells twins apart, and what it pays. The
+    /// The coinbase: its height (BIP 34), a salt that tells twins apart, a mark by which whoever
+    /// asked for it finds it again, and what it pays. The
     /// witness commitment comes with [`BlockPlan::assemble`].
-    pub fn coinbase(&self, pays: Amount, to: &Script, salt: u32) -> Transaction {
+    pub fn coinbase(
+        &self,
+        pays: Amount,
+        to: &Script,
+        salt: u32,
+        mark: Option<Mark>,
+    ) -> Transaction {
         let script_sig = Builder::new()
             .push_int(i64::from(self.height))
-            .push_slice(salt.to_le_bytes())
-            .push_slice(b"bllvm")
-            .into_script();
+            .push_slice(salt.to_le_bytes());
+        let script_sig = match mark {
+            Some(mark) => script_sig.push_slice(mark),
+            None => script_sig.push_slice(b"bllvm"),
+        };
+        let script_sig = script_sig.into_script();
         Transaction {
             version: transaction::Version::TWO,
             lock_time: LockTime::ZERO,

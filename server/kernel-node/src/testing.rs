@@ -78,7 +78,12 @@ impl BlockBuilder {
         let plan = engine
             .plan_on(&self.parent)?
             .ok_or(EngineError::UnknownCursor)?;
-        let coinbase = plan.coinbase(plan.subsidy() + self.overpays, &self.pays_to, self.salt);
+        let coinbase = plan.coinbase(
+            plan.subsidy() + self.overpays,
+            &self.pays_to,
+            self.salt,
+            None,
+        );
         let mut block = plan.assemble(coinbase, self.transactions.clone());
         if self.wrong_merkle_root {
             block.header.merkle_root = TxMerkleNode::from_byte_array([0x5a; 32]);

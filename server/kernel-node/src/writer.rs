@@ -23,7 +23,7 @@ use crate::{
     journal::Journal,
     kernel,
     lock::DirLock,
-    mining,
+    mining::{self, Mark},
     recovery::{self, Places, recover},
     verdict::{Evidence, judge},
 };
@@ -206,13 +206,14 @@ impl Inner {
     pub fn mine_one(
         &self,
         to: &Script,
+        mark: Option<Mark>,
         cancel: &AtomicBool,
     ) -> Result<Option<BlockHash>, EngineError> {
         // Held from plan to submission, so that nobody moves the tip between them.
         let mut writer = self.writer()?;
         let plan = self.with_chain(|chain| Ok(self.plan(kernel::tip(chain))))?;
         writer.salt = writer.salt.wrapping_add(1);
-        let coinbase = plan.coinbase(plan.subsidy(), to, writer.salt);
+        let coinbase = plan.coinbase(plan.subsidy(), to, writer.salt, mark);
         let mut block = plan.assemble(coinbase, Vec::new());
         if !mining::grind(&mut block.header, cancel) {
             return Ok(None);

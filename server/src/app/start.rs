@@ -77,6 +77,7 @@ impl App {
             store: store.clone(),
             fleet: Arc::new(fleet.clone()),
             configurations: configurations.clone(),
+            read_node: read_node.clone(),
             submit_node: submit_node.clone(),
             settings: control_settings(&config),
             tracker: life.tracker().clone(),

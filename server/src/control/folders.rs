@@ -244,24 +244,50 @@ impl Control {
                 name: name.clone(),
                 desired: DesiredState::Stopped,
                 kind: OperationKind::Uninstall,
+                params: json!({ "delete_data": request.delete_data }),
                 by: by.clone(),
             };
             let operation = self.store().commit(want).await?;
             self.fleet().wake(name);
-            let (control, by, name) = (self.clone(), by.clone(), name.clone());
-            let id = operation.id;
-            self.spawn_operation(id, |cancel| async move {
-                let outcome = control
-                    .uninstall_now(id, &name, request.delete_data, &by, cancel)
-                    .await;
-                if let Err(error) = outcome {
-                    control.end(id, Err(failure_of(&error))).await;
-                }
-            });
+            self.spawn_uninstall(operation.id, name.clone(), request.delete_data, by.clone());
             Ok(operation)
         };
         self.audited(actions::UNINSTALL_MODULE, name, by, verb)
             .await
+    }
+
+    fn spawn_uninstall(&self, id: Id, name: ModuleName, delete_data: bool, by: Actor) {
+        let control = self.clone();
+        self.spawn_operation(id, |cancel| async move {
+            let outcome = control
+                .uninstall_now(id, &name, delete_data, &by, cancel)
+                .await;
+            match outcome {
+                Ok(()) => {}
+                // The node stops: the operation stays open, and the next start goes on.
+                Err(_) if control.soft().is_cancelled() => {}
+                Err(error) => control.end(id, Err(failure_of(&error))).await,
+            }
+        });
+    }
+
+    /// Goes on with an uninstall that our own end cut short. Each of its steps may be done already,
+    /// and does no harm when it is done again.
+    pub(super) async fn resume_uninstall(&self, operation: &Operation, params: &Value) {
+        let by = Actor {
+            id: operation.by.clone(),
+            request: None,
+        };
+        let wish = operation
+            .module
+            .clone()
+            .zip(params["delete_data"].as_bool());
+        if let Some((name, delete_data)) = wish {
+            self.spawn_uninstall(operation.id, name, delete_data, by);
+            return;
+        }
+        let why = "it does not say what it was to remove; the module is stopped and still there";
+        self.end(operation.id, Err(interrupted(why))).await;
     }
 
     async fn refuse_if_needed_by_others(&self, name: &ModuleName) -> Result<(), ControlError> {

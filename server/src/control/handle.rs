@@ -14,7 +14,7 @@ use super::requests::{Stray, no_module};
 use super::{ControlError, Fleet};
 use crate::configuration::Configurations;
 use crate::model::{Actor, Id, Module};
-use crate::node::SubmitNode;
+use crate::node::{ReadNode, SubmitNode};
 use crate::packages::Places;
 use crate::store::Store;
 use crate::store::commands::Refused;
@@ -74,6 +74,8 @@ pub struct ControlParts {
     pub fleet: Arc<dyn Fleet>,
     /// Modules' configurations.
     pub configurations: Configurations,
+    /// Where blocks are looked for.
+    pub read_node: Arc<dyn ReadNode>,
     /// Where blocks are mined.
     pub submit_node: Arc<dyn SubmitNode>,
     /// Where things lie.

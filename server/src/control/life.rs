@@ -26,6 +26,7 @@ impl Control {
                     name: name.clone(),
                     desired: DesiredState::Stopped,
                     kind: OperationKind::Unload,
+                    params: serde_json::Value::Null,
                     by: by.clone(),
                 },
                 already: stopped.then_some("stopped"),

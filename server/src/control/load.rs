@@ -89,6 +89,7 @@ impl Control {
                     name: name.clone(),
                     desired: DesiredState::Running,
                     kind: OperationKind::Load,
+                    params: serde_json::Value::Null,
                     by: by.clone(),
                 },
                 already: runs.then_some("running"),

@@ -19,6 +19,7 @@ mod hand_edits;
 mod handle;
 mod life;
 mod load;
+mod mining;
 mod operations;
 mod requests;
 mod rights;

@@ -205,8 +205,9 @@ impl Server {
                         let _ = connection.try_send_events(&[frame]);
                     }
                 };
+                let mark = Some(request.mark.0.to_bytes());
                 let mined = engine
-                    .mine(request.count, &script, &flag, &mut progress)
+                    .mine_marked(request.count, &script, mark, &flag, &mut progress)
                     .map_err(fault)?;
                 Ok(wire::Mined {
                     hashes: mined.into_iter().map(hash_out).collect(),

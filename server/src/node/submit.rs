@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::NodeError;
+use crate::model::Id;
 
 /// Blocks to be mined at once (regtest).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,8 @@ pub struct MineRequest {
     pub count: u32,
     /// Whom the coinbase pays; none pays a script that anyone can spend.
     pub address: Option<String>,
+    /// Stands in the coinbases, so that whoever asked finds the blocks again.
+    pub mark: Id,
 }
 
 /// What can be submitted to a base node.

@@ -46,6 +46,7 @@ impl Worker {
             name: name.clone(),
             desired: DesiredState::Stopped,
             kind: OperationKind::Unload,
+            params: Value::Null,
             by: Actor::host(),
         };
         match self.context.store.commit(want).await {

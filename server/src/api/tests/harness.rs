@@ -105,6 +105,7 @@ impl Node {
             store: store.clone(),
             fleet: Arc::new(supervisor.clone()),
             configurations,
+            read_node: base_node.clone(),
             submit_node: base_node.clone(),
             settings: ControlSettings::new(dir.path()),
             tracker,

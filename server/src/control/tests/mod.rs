@@ -252,6 +252,7 @@ fn control_over(store: &Store, fleet: &Arc<Told>, settings: &ControlSettings) ->
         store: store.clone(),
         fleet: Arc::clone(fleet) as Arc<dyn Fleet>,
         configurations: Configurations::new(store.clone(), key),
+        read_node: Arc::new(NoNode::default()),
         submit_node: Arc::new(NoNode::default()),
         settings: settings.clone(),
         tracker: TaskTracker::new(),

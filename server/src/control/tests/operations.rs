@@ -8,7 +8,8 @@ use serde_json::json;
 use super::{World, me};
 use crate::control::{ControlError, TokenRequest, secret_hash};
 use crate::model::{DesiredState, OperationKind, OperationStatus, Scope, Scopes};
-use crate::store::commands::StartOperation;
+use crate::packages;
+use crate::store::commands::{StartOperation, Want};
 
 #[tokio::test]
 async fn mining_without_a_base_node_fails_with_its_reason() {
@@ -22,7 +23,7 @@ async fn mining_without_a_base_node_fails_with_its_reason() {
 }
 
 #[tokio::test]
-async fn what_a_kill_interrupted_is_failed_with_its_reason() {
+async fn what_cannot_go_on_after_a_kill_is_failed_with_its_reason() {
     let world = World::new().await;
     let mut open = Vec::new();
     for (kind, module) in [
@@ -42,7 +43,47 @@ async fn what_a_kill_interrupted_is_failed_with_its_reason() {
     for id in open {
         let done = world.ended(id).await;
         assert_eq!(done.status, OperationStatus::Failed);
-        assert_eq!(done.failure.unwrap().code, "interrupted");
+        let failure = done.failure.unwrap();
+        assert_eq!(failure.code, "interrupted");
+        let what = match done.kind {
+            OperationKind::Mine => "how many of the 5 blocks were mined could not be seen",
+            _ => "the module is stopped and still there",
+        };
+        assert!(failure.detail.contains(what), "{}", failure.detail);
+    }
+}
+
+#[tokio::test]
+async fn an_uninstall_goes_on_after_a_kill_wherever_it_was() {
+    for files_are_away in [false, true] {
+        let world = World::new().await;
+        let name = world.loaded("clock").await;
+        let data = world.settings.places.data(&name);
+        std::fs::create_dir_all(&data).unwrap();
+        let want = Want {
+            name: name.clone(),
+            desired: DesiredState::Stopped,
+            kind: OperationKind::Uninstall,
+            params: json!({ "delete_data": true }),
+            by: me(),
+        };
+        let id = world.store.commit(want).await.unwrap().id;
+        if files_are_away {
+            packages::put_away(&world.settings.places, &name, id, true).unwrap();
+        }
+        let world = world.restarted().await;
+
+        world.control.start().await.unwrap();
+
+        let done = world.ended(id).await;
+        assert_eq!(
+            done.status,
+            OperationStatus::Succeeded,
+            "{:?}",
+            done.failure
+        );
+        assert!(world.store.module(&name).await.unwrap().is_none());
+        assert!(!world.folder("clock").exists() && !data.exists());
     }
 }
 

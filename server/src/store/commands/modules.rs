@@ -6,7 +6,7 @@ use bllvm_manifest::{Digest, Manifest, ModuleName};
 use serde_json::json;
 
 use super::actions;
-use crate::model::{Actor, DesiredState, Grant, Module, Source, TrustClass, kinds};
+use crate::model::{Actor, DesiredState, Grant, Module, OperationKind, Source, TrustClass, kinds};
 use crate::store::row::{to_json, to_word};
 use crate::store::{Command, StoreError, Tx};
 
@@ -132,6 +132,11 @@ impl Command for MarkGone {
         if module.problem.as_deref() == Some(GONE) {
             return Ok(());
         }
+        // Who puts it away removes its rows, too.
+        let open = tx.open_operation(&self.name).await?;
+        if open.is_some_and(|open| open.kind == OperationKind::Uninstall) {
+            return Ok(());
+        }
         let key = self.name.as_str();
         if module.is_waiting() {
             sqlx::query!("DELETE FROM modules WHERE name = $1", key)
@@ -193,7 +198,7 @@ impl Command for Confirm {
             tx.host_event(kinds::MODULE_INSTALLED, data).await?;
         }
         if let Some(grant) = self.grant {
-            tx.give(&self.name, &grant, &self.by).await?;
+            let _ = tx.give(&self.name, &grant, &self.by).await?;
         }
         tx.module(&self.name).await
     }
@@ -260,7 +265,12 @@ impl Command for SetGrant {
 
     async fn apply(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         tx.module(&self.name).await?;
-        tx.give(&self.name, &self.grant, &self.by).await
+        if !tx.give(&self.name, &self.grant, &self.by).await? {
+            let detail = "it has these rights already";
+            tx.accepted(&self.by, actions::SET_GRANT, &self.name, detail)
+                .await?;
+        }
+        Ok(())
     }
 }
 
@@ -314,13 +324,13 @@ impl Command for Remove {
 }
 
 impl Tx<'_> {
-    /// Stores a grant with its audit row and event, unless it is the one that is there.
+    /// Stores a grant with its audit row and event; false where it is the one that is there.
     async fn give(
         &mut self,
         name: &ModuleName,
         grant: &Grant,
         by: &Actor,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let rights = to_json(grant)?;
         let (key, now) = (name.as_str(), self.now().to_string());
         let changed = sqlx::query!(
@@ -335,11 +345,11 @@ impl Tx<'_> {
         .execute(self.db())
         .await?;
         if changed.rows_affected() == 0 {
-            return Ok(());
+            return Ok(false);
         }
         self.accepted(by, actions::SET_GRANT, name, &rights).await?;
         let data = json!({"module": name, "grant": grant, "by": by.id});
         self.host_event(kinds::MODULE_GRANT, data).await?;
-        Ok(())
+        Ok(true)
     }
 }

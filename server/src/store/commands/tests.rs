@@ -25,6 +25,7 @@ fn want(name: &ModuleName, desired: DesiredState) -> Want {
         name: name.clone(),
         desired,
         kind: OperationKind::Load,
+        params: Value::Null,
         by: operator(),
     }
 }

@@ -16,6 +16,8 @@ pub struct Want {
     pub desired: DesiredState,
     /// What the operation is called: load or unload.
     pub kind: OperationKind,
+    /// What a restart needs to resume it; not shown.
+    pub params: Value,
     /// Who.
     pub by: Actor,
 }
@@ -48,7 +50,7 @@ impl Command for Want {
         StartOperation {
             kind: self.kind,
             module: Some(self.name),
-            params: Value::Null,
+            params: self.params,
             by: self.by,
         }
         .apply(tx)
