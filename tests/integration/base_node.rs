@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use bllvm_ipc::EventClass;
 use bllvm_ipc::types::{BlockHash, TransactionRequest, Txid, UtxoRequest};
 use bllvm_kernel_node::bitcoin::hashes::Hash as _;
 use bllvm_kernel_node::testing::{BlockBuilder, extend};
 use bllvm_kernel_node::{Engine, Settings, anyone_can_spend, bitcoin};
 use bllvm_node::clock::SystemClock;
+use bllvm_node::journal::{FeedItem, Journal};
 use bllvm_node::model::kinds;
 use bllvm_node::node::{EmbeddedNode, EmbeddedSettings, NodeState, ReadNode, SubmitNode, announce};
 use bllvm_node::store::Store;
@@ -52,6 +54,7 @@ impl Factory {
 
 struct Host {
     node: EmbeddedNode,
+    journal: Journal,
     store: Store,
     stop: CancellationToken,
     tracker: TaskTracker,
@@ -71,13 +74,16 @@ impl Host {
             ..EmbeddedSettings::new(program("bllvm-node"), dir.path().join("node"))
         };
         let node = EmbeddedNode::start(settings, &tracker, stop.clone());
+        let journal = Journal::new(store.clone());
         tracker.spawn(announce(
             store.clone(),
+            journal.clone(),
             Arc::new(node.clone()),
             stop.clone(),
         ));
         let host = Self {
             node,
+            journal,
             store,
             stop,
             tracker,
@@ -218,6 +224,35 @@ async fn reorganisations_of_1_3_and_6_blocks_are_announced_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_newest_tip_is_there_for_whoever_comes_later() {
+    let factory = Factory::with_blocks(3);
+    let host = Host::start().await;
+    for height in 1..=3 {
+        host.node.submit_block(factory.raw(height)).await.unwrap();
+    }
+    let tip = hash_of(factory.engine.tip().unwrap().hash);
+    host.announced(tip).await;
+
+    let mut feed = host.journal.live(vec!["chain.tip".to_owned()], None);
+    let newest = async {
+        loop {
+            let Some(FeedItem::Event(event)) = feed.next().await.unwrap() else {
+                panic!("neither a gap nor a reset belongs here");
+            };
+            assert_eq!(event.class, EventClass::Latest);
+            assert_eq!(event.publisher, "host");
+            if event.data["hash"] == tip.to_string() {
+                assert_eq!(event.data["height"], 3);
+                return;
+            }
+        }
+    };
+    let found = tokio::time::timeout(bllvm_tests::wait::DEADLINE, newest).await;
+    found.expect("the tip comes");
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_block_carries_cores_reason_and_is_never_announced() {
     let factory = Factory::with_blocks(1);
     let host = Host::start().await;
@@ -304,16 +339,19 @@ async fn a_host_that_was_down_learns_of_the_reorganisation_it_missed() {
 
     let start = |announcing: bool| {
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let journal = Journal::new(store.clone());
         let node = EmbeddedNode::start(settings.clone(), &tracker, stop.clone());
         if announcing {
             tracker.spawn(announce(
                 store.clone(),
+                journal.clone(),
                 Arc::new(node.clone()),
                 stop.clone(),
             ));
         }
         Host {
             node,
+            journal,
             store: store.clone(),
             stop,
             tracker,

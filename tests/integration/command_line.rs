@@ -39,7 +39,7 @@ async fn a_changed_program_is_shown_and_confirmed_by_its_digest() {
     let info = said(&server, &["module", "info", NAME], "module reload").await;
     let digest = info
         .split_once("--digest ")
-        .and_then(|(_, rest)| rest.split(' ').next())
+        .and_then(|(_, rest)| rest.split(['`', ' ']).next())
         .unwrap();
     let (status, _, err) = server.cli(&["module", "reload", NAME]).await;
     assert_eq!(status, 1, "a changed program needs a word: {err}");
@@ -108,4 +108,34 @@ async fn followed_logs_show_the_past_and_go_on() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let ended = tokio::time::timeout(bllvm_tests::wait::DEADLINE, child.wait()).await;
     assert!(ended.expect("it ends when asked").unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_that_a_method_does_not_take_never_reach_the_module() {
+    let server = server().await;
+    let pid = server.module_pid(NAME).await;
+    let (status, _, err) = server
+        .cli(&["module", "call", NAME, "exit", "{\"code\": \"nine\"}"])
+        .await;
+    assert_eq!(status, 1);
+    assert!(err.contains("`code`") && err.contains("`exit`"), "{err}");
+
+    let refused = server.try_call(NAME, "exit", &json!({ "code": 256 })).await;
+    let refused = refused.refused();
+    assert_eq!(refused["code"], "invalid_body", "{refused:#}");
+    assert_eq!(refused["errors"][0]["pointer"], "/code");
+    let refused = server
+        .rest
+        .rpc("callmodule", json!([NAME, "exit", { "code": -1 }]))
+        .await;
+    assert!(
+        refused.unwrap_err()["message"]
+            .to_string()
+            .contains("`code`")
+    );
+    assert_eq!(
+        server.module_pid(NAME).await,
+        pid,
+        "nobody was asked to exit"
+    );
 }

@@ -49,6 +49,6 @@ pub use manifest::{
 pub use name::{EntryPoint, ListenerName, ModuleName, NameError, RelativePath};
 pub use schema::{
     ConfigError, ConfigProblem, ConfigSchema, Field, FieldKind, MAX_CONFIG_BYTES, MAX_SCHEMA_BYTES,
-    SchemaError, dotted_key, json_to_toml, parse_config, toml_to_json,
+    ParamsSchema, SchemaError, dotted_key, json_to_toml, parse_config, toml_to_json,
 };
 pub use suggest::nearest;

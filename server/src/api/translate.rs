@@ -7,7 +7,7 @@ use super::error::{ApiError, Code, FieldProblem};
 use crate::control::ControlError;
 use crate::node::NodeError;
 use crate::store::StoreError;
-use crate::supervisor::CallFailure;
+use crate::supervisor::{CallFailure, in_words};
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
@@ -73,6 +73,14 @@ impl From<CallFailure> for ApiError {
             CallFailure::NoModule(_) => Self::new(Code::ModuleNotFound, detail),
             CallFailure::NotRunning { .. } => Self::new(Code::ModuleNotRunning, detail),
             CallFailure::NoMethod { .. } => Self::new(Code::MethodNotFound, detail),
+            CallFailure::Params { problems, .. } => {
+                let errors = problems.iter().map(|problem| FieldProblem {
+                    pointer: problem.pointer.clone(),
+                    detail: in_words(problem),
+                });
+                let errors = errors.collect();
+                Self::new(Code::InvalidBody, detail).with_errors(errors)
+            }
             CallFailure::Invalid(_) => Self::new(Code::InvalidRequest, detail),
             CallFailure::Gone => Self::new(Code::ModuleGone, detail),
             CallFailure::Deadline(_) => Self::new(Code::DeadlineExceeded, detail),

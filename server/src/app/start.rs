@@ -101,7 +101,12 @@ impl App {
         fleet.arrive(supervisor.clone());
 
         let tracker = life.tracker();
-        let announced = announce(store.clone(), read_node.clone(), life.soft().clone());
+        let announced = announce(
+            store.clone(),
+            journal.clone(),
+            read_node.clone(),
+            life.soft().clone(),
+        );
         tracker.spawn(announced);
         let cleaned =
             housekeeping::run(store.clone(), config.database.clone(), life.soft().clone());

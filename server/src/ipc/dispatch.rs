@@ -201,6 +201,7 @@ impl Session {
                 )));
             }
         }
+        self.params.replace(&methods)?;
         self.observed
             .send_modify(|observed| observed.methods = methods);
         Ok(Empty {})

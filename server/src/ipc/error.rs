@@ -33,7 +33,7 @@ pub(super) fn called(failure: CallFailure) -> ErrorReply {
         CallFailure::Refused(reply) => return reply,
         CallFailure::NoModule(_) | CallFailure::NoMethod { .. } => ErrorCode::NotFound,
         CallFailure::NotRunning { .. } => ErrorCode::Unavailable,
-        CallFailure::Invalid(_) => ErrorCode::Invalid,
+        CallFailure::Params { .. } | CallFailure::Invalid(_) => ErrorCode::Invalid,
         CallFailure::Gone => ErrorCode::Gone,
         CallFailure::Deadline(_) => ErrorCode::Deadline,
     };

@@ -8,11 +8,13 @@ mod dispatch;
 mod error;
 mod events;
 mod handshake;
+mod params;
 mod session;
 mod storage;
 mod submissions;
 
 pub use authorize::{Rights, authorize};
 pub use handshake::{Identity, welcome};
+pub use params::ParamsSchemas;
 pub use session::{Services, Session};
 pub use submissions::Submissions;

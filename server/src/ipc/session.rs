@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Rights, Submissions, authorize, dispatch};
+use super::{ParamsSchemas, Rights, Submissions, authorize, dispatch};
 use crate::clock::SharedClock;
 use crate::journal::Journal;
 use crate::logs::{LogSource, LogStore, NewLine};
@@ -60,6 +60,7 @@ pub struct Session {
     pub(super) services: Arc<Services>,
     pub(super) rights: Rights,
     pub(super) submissions: Arc<Submissions>,
+    pub(super) params: ParamsSchemas,
     pub(super) observed: watch::Sender<Observed>,
     pub(super) feed: Mutex<Feed>,
     /// The module's one turn to be delivered to.
@@ -84,6 +85,7 @@ impl Session {
             services,
             rights: entry.rights.clone(),
             submissions: Arc::clone(&entry.submissions),
+            params: entry.params.clone(),
             observed: entry.observed.clone(),
             turn: Arc::clone(&entry.feed_turn),
             feed: Mutex::default(),

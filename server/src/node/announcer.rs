@@ -8,12 +8,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bllvm_ipc::types::BlockHash;
+use bllvm_ipc::types::{BlockHash, Tip};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{ChainStep, NodeError, NodeState, ReadNode};
-use crate::model::{NewEvent, kinds};
+use crate::journal::Journal;
+use crate::model::{EventClass, NewEvent, kinds};
 use crate::store::{Command, Store, StoreError, Tx};
 
 /// The fact under which the cursor is kept.
@@ -28,12 +29,17 @@ const RETRY: Duration = Duration::from_millis(500);
 /// The last announced blocks, newest first.
 type Cursor = VecDeque<(u32, BlockHash)>;
 
-/// Announces the chain until `stop`.
-pub async fn announce(store: Store, node: Arc<dyn ReadNode>, stop: CancellationToken) {
+/// Announces the chain until `stop`: each step durably, then the tip that they lead to.
+pub async fn announce(
+    store: Store,
+    journal: Journal,
+    node: Arc<dyn ReadNode>,
+    stop: CancellationToken,
+) {
     let mut changes = node.changes();
-    let mut shown = NodeState::Starting;
+    let mut shown = Shown::default();
     loop {
-        let pause = match catch_up(&store, &*node, &mut shown).await {
+        let pause = match say_what_is_new(&store, &journal, &*node, &mut shown).await {
             Ok(())
             | Err(Failure::Node(NodeError::Unavailable { .. } | NodeError::Unsupported(_))) => None,
             Err(failure) => {
@@ -63,24 +69,43 @@ enum Failure {
     Store(#[from] StoreError),
 }
 
-async fn catch_up(
+/// What was said last in this run.
+#[derive(Default)]
+struct Shown {
+    state: Option<NodeState>,
+    tip: Option<BlockHash>,
+}
+
+async fn say_what_is_new(
     store: &Store,
+    journal: &Journal,
     node: &dyn ReadNode,
-    shown: &mut NodeState,
+    shown: &mut Shown,
 ) -> Result<(), Failure> {
     let state = node.state();
-    if state != *shown {
+    if *shown.state.get_or_insert(NodeState::Starting) != state {
         store
             .commit(Announce {
                 events: vec![state_event(node.backend(), &state)],
                 cursor: None,
             })
             .await?;
-        *shown = state.clone();
+        shown.state = Some(state.clone());
     }
     if state != NodeState::Ready {
         return Ok(());
     }
+    catch_up(store, node).await?;
+    let tip = node.tip().await?;
+    if shown.tip != Some(tip.hash) {
+        shown.tip = Some(tip.hash);
+        journal.pass(vec![tip_event(&tip)]);
+    }
+    Ok(())
+}
+
+/// Announces every step that was not announced yet.
+async fn catch_up(store: &Store, node: &dyn ReadNode) -> Result<(), Failure> {
     let mut cursor: Cursor = store.fact(CURSOR).await?.unwrap_or_default();
     loop {
         let steps = match node
@@ -150,6 +175,17 @@ fn step_event(step: &ChainStep) -> NewEvent {
             kinds::BLOCK_DISCONNECTED,
             json!({ "height": height, "hash": hash, "prev": prev }),
         ),
+    }
+}
+
+/// Of class latest: only the newest tip counts.
+fn tip_event(tip: &Tip) -> NewEvent {
+    NewEvent {
+        class: EventClass::Latest,
+        ..NewEvent::host(
+            kinds::TIP,
+            json!({ "height": tip.height, "hash": tip.hash, "time": tip.time }),
+        )
     }
 }
 

@@ -32,6 +32,7 @@ mod worker;
 
 pub use context::Parts;
 pub use handle::Supervisor;
+pub(crate) use observed::in_words;
 pub use observed::{CallFailure, IsolationLayer, IsolationState, Observed, ShutdownReport};
 pub use registry::{Entry, Registry};
 pub use settings::{ConfigSource, CurrentConfig, SupervisorSettings};

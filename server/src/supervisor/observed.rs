@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bllvm_ipc::ErrorReply;
 use bllvm_ipc::types::{MethodDescription, StatusField, UiProgress, UiTask};
-use bllvm_manifest::ModuleName;
+use bllvm_manifest::{ConfigProblem, ModuleName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -133,6 +133,14 @@ pub enum CallFailure {
         /// What it offers.
         known: Vec<String>,
     },
+    /// The parameters are not what the method's own schema describes.
+    #[error("`{method}` does not take these parameters: {}", problems.iter().map(in_words).collect::<Vec<_>>().join("; "))]
+    Params {
+        /// The method.
+        method: String,
+        /// What is wrong, field by field.
+        problems: Vec<ConfigProblem>,
+    },
     /// The parameters or the answer cannot be carried.
     #[error("{0}")]
     Invalid(String),
@@ -145,6 +153,15 @@ pub enum CallFailure {
     /// It answered with an error.
     #[error(transparent)]
     Refused(ErrorReply),
+}
+
+/// What is wrong with a call's parameters, or with one of them.
+pub(crate) fn in_words(problem: &ConfigProblem) -> String {
+    if problem.key.is_empty() {
+        format!("the parameters' value {}", problem.message)
+    } else {
+        problem.to_string()
+    }
 }
 
 /// Why nobody takes a call. Between a process's end and the moment when the end is recorded, the

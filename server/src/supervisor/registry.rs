@@ -14,7 +14,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{CallFailure, Observed};
 use crate::clock::SharedClock;
-use crate::ipc::{Rights, Submissions};
+use crate::ipc::{ParamsSchemas, Rights, Submissions};
 
 /// Who answers a module's calls.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Entry {
     pub(crate) retries: AtomicU64,
     /// Launchers of this module, for sampling.
     pub(crate) roots: Mutex<Vec<u32>>,
+    /// What its methods' parameters must be.
+    pub(crate) params: ParamsSchemas,
     /// What its manifest allows, for whoever shows usage beside it.
     pub(crate) resources: Mutex<Resources>,
 }
@@ -106,6 +108,7 @@ impl Registry {
                 feed_turn: Arc::new(Semaphore::new(1)),
                 retries: AtomicU64::new(0),
                 roots: Mutex::default(),
+                params: ParamsSchemas::default(),
                 resources: Mutex::default(),
             })
         });
@@ -165,6 +168,7 @@ impl Registry {
         let answer = async {
             let connection = entry.connection().await?;
             entry.offers(method)?;
+            entry.params.check(method, &call.params)?;
             connection.call::<m::Call>(&call).await.map_err(failure)
         };
         match tokio::time::timeout(deadline, answer).await {

@@ -18,7 +18,7 @@ use crate::file::{FileError, read_bounded};
 pub const MAX_SCHEMA_BYTES: usize = 256 * 1024;
 
 /// More problems than anybody reads.
-const MAX_PROBLEMS: usize = 100;
+pub(super) const MAX_PROBLEMS: usize = 100;
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -73,6 +73,29 @@ impl fmt::Debug for ConfigSchema {
     }
 }
 
+/// Whether a schema is written for the one draft that is understood.
+fn understood(root: &Value) -> Result<(), SchemaError> {
+    match root.get("$schema") {
+        None => Ok(()),
+        Some(Value::String(draft)) if draft.trim_end_matches('#') == DRAFT => Ok(()),
+        Some(other) => Err(SchemaError::OtherDraft(other.to_string())),
+    }
+}
+
+/// Compiles a schema; references lead nowhere outside it.
+pub(super) fn compile(root: &Value) -> Result<Validator, SchemaError> {
+    understood(root)?;
+    jsonschema::draft202012::options()
+        .offline()
+        .should_validate_formats(true)
+        .with_pattern_options(PatternOptions::regex().size_limit(1 << 20))
+        .build(root)
+        .map_err(|error| SchemaError::Invalid {
+            at: error.instance_path().as_str().to_owned(),
+            message: error.to_string(),
+        })
+}
+
 impl ConfigSchema {
     /// Compiles a schema from its text.
     ///
@@ -98,25 +121,13 @@ impl ConfigSchema {
     /// # Errors
     /// See [`SchemaError`].
     pub fn from_value(root: Value) -> Result<Self, SchemaError> {
-        match root.get("$schema") {
-            None => {}
-            Some(Value::String(draft)) if draft.trim_end_matches('#') == DRAFT => {}
-            Some(other) => return Err(SchemaError::OtherDraft(other.to_string())),
-        }
+        understood(&root)?;
         let place = Place::root(&root);
         let types = place.types();
         if !root.is_object() || (!types.is_empty() && types != ["object"]) {
             return Err(SchemaError::NotAnObject);
         }
-        let validator = jsonschema::draft202012::options()
-            .offline()
-            .should_validate_formats(true)
-            .with_pattern_options(PatternOptions::regex().size_limit(1 << 20))
-            .build(&root)
-            .map_err(|error| SchemaError::Invalid {
-                at: error.instance_path().as_str().to_owned(),
-                message: error.to_string(),
-            })?;
+        let validator = compile(&root)?;
         Ok(Self { root, validator })
     }
 

@@ -7,6 +7,7 @@ mod convert;
 mod defaults;
 mod fields;
 mod key;
+mod params;
 mod place;
 mod problem;
 mod secrets;
@@ -17,6 +18,7 @@ pub use compiled::{ConfigSchema, MAX_SCHEMA_BYTES, SchemaError};
 pub use convert::{ConfigError, MAX_CONFIG_BYTES, json_to_toml, parse_config, toml_to_json};
 pub use fields::{Field, FieldKind};
 pub use key::dotted_key;
+pub use params::ParamsSchema;
 pub use problem::ConfigProblem;
 
 #[cfg(test)]
