@@ -21,6 +21,7 @@ use crate::{
     lock::DirLock,
     mining::Mark,
     recovery::{Places, recover},
+    replay::Guard,
     writer::{Inner, Writer},
 };
 
@@ -60,6 +61,7 @@ impl Engine {
         let (mut journal, scan) = Journal::open(&dir.join("blocks.journal"), genesis)?;
         let (context, reports) = callbacks::context(ChainType::Regtest)?;
         let places = Places::regtest(dir);
+        let mut guard = Guard::open(dir)?;
         let recovered = recover(
             &context,
             &places,
@@ -67,6 +69,7 @@ impl Engine {
             &scan,
             scan.closed_tip(),
             &reports,
+            &mut guard,
         )?;
         for warning in &recovered.warnings {
             tracing::warn!("{warning}");
@@ -96,6 +99,7 @@ impl Engine {
                 writer: Mutex::new(Writer {
                     journal,
                     reports,
+                    guard,
                     reopen_above: settings.journal_limit_bytes,
                     told,
                     salt: 0,

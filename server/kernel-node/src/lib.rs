@@ -41,6 +41,7 @@ mod mining;
 mod model;
 mod reads;
 mod recovery;
+mod replay;
 pub mod testing;
 mod verdict;
 mod writer;

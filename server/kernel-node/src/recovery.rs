@@ -10,13 +10,14 @@ use std::{
 };
 
 use bitcoin::BlockHash;
-use bitcoinkernel::{Block, ChainstateManager, Context, ProcessBlockResult};
+use bitcoinkernel::{ChainstateManager, Context};
 
 use crate::{
     EngineError, Opening,
-    callbacks::{Mode, Report, capture},
-    journal::{Entry, Journal, Scan},
+    callbacks::{Report, capture},
+    journal::{Journal, Scan},
     kernel,
+    replay::{Guard, Replayed, replay},
 };
 
 /// Where the kernel keeps its files.
@@ -56,6 +57,7 @@ pub fn recover(
     scan: &Scan,
     closed_with: Option<BlockHash>,
     reports: &Receiver<Report>,
+    guard: &mut Guard,
 ) -> Result<Recovered, EngineError> {
     let fresh = !places.blocks.exists();
     fs::create_dir_all(&places.blocks).map_err(EngineError::io("make", &places.blocks))?;
@@ -73,6 +75,7 @@ pub fn recover(
     };
     if rebuilt.is_none() && (scan.entries.is_empty() || shows(&chain, closed_with)) {
         journal.clear()?;
+        guard.done();
         let how = if fresh {
             Opening::Fresh
         } else {
@@ -85,17 +88,18 @@ pub fn recover(
         });
     }
 
-    let mut replayed = replay(&chain, journal, scan, reports)?;
+    let mut replayed = replay(&chain, journal, scan, reports, guard)?;
     if replayed.orphans > 0 && rebuilt.is_none() {
         drop(chain);
         rebuilt = Some("blocks before the journal's are missing".to_owned());
         chain = rebuild(context, places)?;
-        let again = replay(&chain, journal, scan, reports)?;
+        let again = replay(&chain, journal, scan, reports, guard)?;
         replayed = Replayed {
             restored: replayed.restored + again.restored,
             ..again
         };
     }
+    warnings.extend(replayed.warning.take());
     if replayed.orphans > 0 {
         warnings.push(format!(
             "{} journaled blocks have no known parent and could not be restored; they stay in the journal",
@@ -135,51 +139,6 @@ pub fn fatal(reports: &Receiver<Report>) -> Option<String> {
         Report::Fatal(detail) => Some(detail),
         Report::Checked { .. } => None,
     })
-}
-
-struct Replayed {
-    restored: u32,
-    orphans: u32,
-}
-
-fn replay(
-    chain: &ChainstateManager,
-    journal: &Journal,
-    scan: &Scan,
-    reports: &Receiver<Report>,
-) -> Result<Replayed, EngineError> {
-    let mut done = Replayed {
-        restored: 0,
-        orphans: 0,
-    };
-    for entry in &scan.entries {
-        let Entry::Block { offset, len } = *entry else {
-            continue;
-        };
-        let raw = journal.block(offset, len)?;
-        let Ok(block) = Block::new(&raw) else {
-            continue;
-        };
-        let (result, log) = capture(|| chain.process_block(&block));
-        let mut refused = false;
-        for report in reports.try_iter() {
-            match report {
-                Report::Fatal(detail) => return Err(EngineError::Fatal { detail }),
-                Report::Checked { mode, .. } => refused |= mode != Mode::Valid,
-            }
-        }
-        match result {
-            ProcessBlockResult::NewBlock => done.restored += u32::from(!refused),
-            ProcessBlockResult::Duplicate => {}
-            ProcessBlockResult::Rejected => {
-                // Refused before, refused again: only a missing parent means that we lost something.
-                if log.iter().any(|line| line.contains("prev-blk-not-found")) {
-                    done.orphans += 1;
-                }
-            }
-        }
-    }
-    Ok(done)
 }
 
 /// Rebuilds the databases from the block files; what these lack comes from the journal.

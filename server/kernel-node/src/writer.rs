@@ -25,6 +25,7 @@ use crate::{
     lock::DirLock,
     mining::{self, Mark},
     recovery::{self, Places, recover},
+    replay::Guard,
     verdict::{Evidence, judge},
 };
 
@@ -60,6 +61,8 @@ pub struct Writer {
     pub reports: Receiver<Report>,
     /// The journal's size that calls for a flush.
     pub reopen_above: u64,
+    /// Blocks that are kept out of replays.
+    pub guard: Guard,
     /// The tip as the observer knows it.
     pub told: BlockHash,
     /// Tells the coinbases of one second apart.
@@ -146,6 +149,7 @@ impl Inner {
 
         writer.reports.try_iter().for_each(drop);
         let (result, log) = capture(|| chain.process_block(&block));
+        writer.guard.survived(hash);
         let reports: Vec<Report> = writer.reports.try_iter().collect();
         let after = kernel::tip(chain);
         let own = kernel::entry(chain, &hash);
@@ -249,6 +253,7 @@ impl Inner {
                     &scan,
                     Some(tip),
                     &writer.reports,
+                    &mut writer.guard,
                 )
             })
             .map_err(|error| self.fail(error.to_string()))?;

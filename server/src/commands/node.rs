@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cli::Options;
 use super::client::Client;
@@ -57,12 +57,17 @@ async fn info(client: &Client, options: &Options) -> Result<()> {
         output::json(&json!({ "node": node, "blocks": blocks }));
         return Ok(());
     }
+    let warnings: Vec<String> = node
+        .get("warnings")
+        .and_then(Value::as_array)
+        .map_or_else(Vec::new, |all| all.iter().map(output::short).collect());
     out!(
         "{}",
         output::facts(&[
             ("backend", output::field(&node, "backend")),
             ("state", output::field(&node, "state")),
             ("reason", output::field(&node, "reason")),
+            ("warnings", warnings.join("\n")),
             ("chain", output::field(&node, "network.chain")),
             ("software", output::field(&node, "network.version")),
             ("height", output::field(&node, "tip.height")),

@@ -84,7 +84,13 @@ fn waiting_text(waiting: &[&Seen]) -> String {
 /// What is wrong with the base node.
 pub fn node_problem(api: &Api) -> Option<Problem> {
     let NodeState::Unavailable { why } = api.node.state() else {
-        return None;
+        let warnings = api.node.warnings();
+        return (!warnings.is_empty()).then(|| Problem {
+            what: "The base node opened its data with a warning.".to_owned(),
+            advice: "It runs. The chain may end before the last block that was announced."
+                .to_owned(),
+            lines: warnings,
+        });
     };
     if api.node.backend() == "none" {
         // It was configured so.

@@ -100,7 +100,8 @@ pub async fn serve(dir: PathBuf) -> Result<(), ChildError> {
     }
     // Set once, here.
     let _ = server.engine.set(engine.clone());
-    server.announce(&connection, MOVED, serde_json::json!({}));
+    let opened = serde_json::json!({ "warnings": report.warnings });
+    server.announce(&connection, MOVED, opened);
     loop {
         tokio::select! {
             _ = connection.closed() => break,

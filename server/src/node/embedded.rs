@@ -72,6 +72,8 @@ struct Shared {
     connection: watch::Sender<Option<Connection>>,
     pid: watch::Sender<Option<u32>>,
     mined: watch::Sender<(u64, u32)>,
+    /// What an operator should know of the present process.
+    warnings: watch::Sender<Vec<String>>,
     minings: AtomicU64,
 }
 
@@ -111,6 +113,7 @@ impl EmbeddedNode {
             connection: watch::Sender::new(None),
             pid: watch::Sender::new(None),
             mined: watch::Sender::new((0, 0)),
+            warnings: watch::Sender::default(),
             minings: AtomicU64::new(0),
         });
         tracker.spawn(keep_running(shared.clone(), stop));
@@ -350,6 +353,11 @@ impl Handler for FromChild {
     fn notice(&self, connection: &Connection, notice: Notice) {
         match notice {
             Notice::Event(event) if event.kind == MOVED => {
+                if let Some(warnings) = event.data["warnings"].as_array() {
+                    let texts = warnings.iter().filter_map(|text| text.as_str());
+                    let texts = texts.map(str::to_owned).collect();
+                    self.shared.warnings.send_replace(texts);
+                }
                 self.ready.send_replace(true);
                 self.shared.changed();
             }
@@ -379,6 +387,10 @@ impl ReadNode for EmbeddedNode {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.shared.warnings.borrow().clone()
     }
 
     async fn info(&self) -> Result<t::NetworkInfo, NodeError> {

@@ -71,6 +71,10 @@ pub trait ReadNode: Send + Sync + 'static {
     fn state(&self) -> NodeState;
     /// Counts up whenever the chain moved, or the backend came or went.
     fn changes(&self) -> watch::Receiver<u64>;
+    /// What an operator should know about its data, such as blocks that could not be brought back.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// What it is and can do.
     async fn info(&self) -> Result<NetworkInfo, NodeError>;
     /// The end of the best chain.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ChainStep, MineRequest};
 
-/// Event: the chain moved, or the node became ready.
+/// Event: the chain moved, or the node became ready; then with what an operator should know.
 pub(super) const MOVED: &str = "node.moved";
 /// Event: so many blocks of a mining request are done.
 pub(super) const MINED: &str = "node.mined";

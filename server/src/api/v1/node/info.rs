@@ -21,6 +21,8 @@ pub struct NodeView {
     pub state: String,
     /// Why it is not ready.
     pub reason: Option<String>,
+    /// What an operator should know about its data.
+    pub warnings: Vec<String>,
     /// What it is and can do; none while it is away.
     pub network: Option<NetworkInfo>,
     /// The end of its best chain; none while it is away.
@@ -46,6 +48,7 @@ pub async fn get_node(caller: Caller, State(api): State<Api>) -> ApiResult<Json<
         backend: api.node.backend().to_owned(),
         state: state.to_owned(),
         reason,
+        warnings: api.node.warnings(),
         network: api.node.info().await.ok(),
         tip: api.node.tip().await.ok(),
     }))
