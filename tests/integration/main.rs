@@ -11,7 +11,6 @@ mod configuration;
 mod crowd;
 mod grants;
 mod host_kills;
-#[cfg(feature = "kernel")]
 mod interrupted;
 mod lifecycle;
 mod misbehaving;

@@ -92,6 +92,7 @@ codes! {
     ModuleNotRunning = "module_not_running", CONFLICT, "The module does not run.";
     DigestMismatch = "digest_mismatch", CONFLICT, "The binary is not the one that was named.";
     ConfirmationMismatch = "confirmation_mismatch", CONFLICT, "The confirmation does not name the module.";
+    IdempotencyAnswerLost = "idempotency_answer_lost", CONFLICT, "The first request with this key was carried out, and its answer is lost.";
     IdempotencyInFlight = "idempotency_in_flight", CONFLICT, "The first request with this key is not answered yet.";
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "It was changed in the meantime.";
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body is larger than allowed.";

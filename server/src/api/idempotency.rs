@@ -19,6 +19,7 @@ use super::auth::Caller;
 use super::edge::MAX_BODY_BYTES;
 use super::error::{ApiError, ApiResult, Code};
 use super::state::Api;
+use crate::model::Once;
 use crate::store::commands::Remember;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -92,7 +93,7 @@ async fn once(api: &Api, key: HeaderValue, request: Request, next: Next) -> ApiR
         .get::<Caller>()
         .map(|caller| caller.actor().id);
     let key = format!("{} {key}", caller.unwrap_or_default());
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
         ApiError::new(
             Code::PayloadTooLarge,
@@ -119,10 +120,23 @@ async fn once(api: &Api, key: HeaderValue, request: Request, next: Next) -> ApiR
                 "this `Idempotency-Key` was used for another request; make a new key",
             ));
         }
-        return replay(known.status, &known.body);
+        let answer = known.answer.ok_or_else(|| {
+            ApiError::new(
+                Code::IdempotencyAnswerLost,
+                "the first request with this `Idempotency-Key` was carried out, and the node ended before it answered: look at what there is now (`GET /api/v1/operations`, `GET /api/v1/audit`), and use a new key for anything more",
+            )
+        })?;
+        return replay(answer.status, &answer.body);
+    }
+    if let Some(caller) = parts.extensions.remove::<Caller>() {
+        let once = Once {
+            key: key.clone(),
+            fingerprint: fingerprint.clone(),
+        };
+        parts.extensions.insert(caller.once(once));
     }
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-    // A refusal changed nothing: the same key may be tried again.
+    // A refusal that accepted nothing left no trace: the same key may be tried again.
     if !response.status().is_success() {
         return Ok(response);
     }

@@ -160,11 +160,15 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             codes.extend([Code::CsrfRefused, Code::DiskFull]);
         }
         if method == "post" && path.starts_with("/api/") {
-            codes.extend([Code::IdempotencyInFlight, Code::IdempotencyMismatch]);
+            codes.extend([
+                Code::IdempotencyAnswerLost,
+                Code::IdempotencyInFlight,
+                Code::IdempotencyMismatch,
+            ]);
             let key = json!({
                 "name": "Idempotency-Key", "in": "header", "required": false,
                 "schema": { "type": "string", "maxLength": 128 },
-                "description": "Whoever repeats the request with the same key within 24 hours gets the first answer again."
+                "description": "Whoever repeats the request with the same key within 24 hours gets the first answer again; where the node ended between the change and its answer, `idempotency_answer_lost`. Calls of modules' methods are kept when the module has answered: such a call may be made twice if the node is killed meanwhile."
             });
             push(operation, "parameters", key);
         }

@@ -110,10 +110,7 @@ impl Control {
 
     /// Goes on with an install that our own end cut short.
     pub(super) async fn resume_install(&self, operation: &Operation, params: &Value) {
-        let by = Actor {
-            id: operation.by.clone(),
-            request: None,
-        };
+        let by = Actor::named(operation.by.clone());
         let asked = params["path"].as_str().map(Path::new);
         let digest = params["digest"].as_str().and_then(|text| text.parse().ok());
         let (Some(path), Some(digest)) = (asked, digest) else {
@@ -274,10 +271,7 @@ impl Control {
     /// Goes on with an uninstall that our own end cut short. Each of its steps may be done already,
     /// and does no harm when it is done again.
     pub(super) async fn resume_uninstall(&self, operation: &Operation, params: &Value) {
-        let by = Actor {
-            id: operation.by.clone(),
-            request: None,
-        };
+        let by = Actor::named(operation.by.clone());
         let wish = operation
             .module
             .clone()

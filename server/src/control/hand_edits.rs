@@ -37,10 +37,7 @@ struct Known {
 }
 
 fn by_file() -> Actor {
-    Actor {
-        id: "file".to_owned(),
-        request: None,
-    }
+    Actor::named("file")
 }
 
 impl Control {

@@ -23,15 +23,32 @@ pub struct Actor {
     pub id: String,
     /// The request's id, where there is one.
     pub request: Option<String>,
+    /// What makes a repetition of the request known; kept with whatever is accepted of it.
+    pub once: Option<Once>,
+}
+
+/// The `Idempotency-Key` of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// The caller and the key it gave.
+    pub key: String,
+    /// Digest of the request, so that another request with the same key is told apart.
+    pub fingerprint: String,
 }
 
 impl Actor {
+    /// Whoever acts without a request of their own.
+    pub fn named(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            request: None,
+            once: None,
+        }
+    }
+
     /// The host itself.
     pub fn host() -> Self {
-        Self {
-            id: "host".to_owned(),
-            request: None,
-        }
+        Self::named("host")
     }
 }
 

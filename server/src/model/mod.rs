@@ -16,7 +16,7 @@ mod state;
 mod time;
 mod trust;
 
-pub use audit::{Actor, AuditEntry, Outcome};
+pub use audit::{Actor, AuditEntry, Once, Outcome};
 pub use bllvm_ipc::event::{EventClass, EventEnvelope};
 pub use event::{HOST_NAMESPACES, NewEvent, kinds};
 pub use grant::{Grant, Outgoing};

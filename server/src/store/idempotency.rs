@@ -2,19 +2,26 @@
 
 use super::{Store, StoreError};
 
-/// A kept answer.
+/// What is kept of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remembered {
-    /// Digest of the request that was answered.
+    /// Digest of the request.
     pub fingerprint: String,
-    /// The answer's status.
+    /// Its answer; none where it was carried out, and the node ended before it answered.
+    pub answer: Option<RememberedAnswer>,
+}
+
+/// A kept answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RememberedAnswer {
+    /// Its status.
     pub status: u16,
-    /// The answer's body.
+    /// Its body.
     pub body: Vec<u8>,
 }
 
 impl Store {
-    /// The answer that was kept under a key.
+    /// What was kept under a key.
     pub async fn remembered(&self, key: &str) -> Result<Option<Remembered>, StoreError> {
         let row = sqlx::query!(
             "SELECT fingerprint, status, body FROM idempotency WHERE key = $1",
@@ -24,8 +31,10 @@ impl Store {
         .await?;
         Ok(row.map(|row| Remembered {
             fingerprint: row.fingerprint,
-            status: u16::try_from(row.status).unwrap_or(500),
-            body: row.body,
+            answer: (row.status != 0).then(|| RememberedAnswer {
+                status: u16::try_from(row.status).unwrap_or(500),
+                body: row.body,
+            }),
         }))
     }
 }

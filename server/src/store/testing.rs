@@ -67,6 +67,7 @@ pub(crate) fn operator() -> Actor {
     Actor {
         id: "token:test".to_owned(),
         request: Some("r1".to_owned()),
+        once: None,
     }
 }
 

@@ -84,7 +84,8 @@ impl<'a> Tx<'a> {
         self.pending.push(event, self.now)
     }
 
-    /// Writes an audit row and its event.
+    /// Writes an audit row and its event; and, where something was accepted of a request that may be
+    /// repeated, that it was.
     pub async fn audit(
         &mut self,
         by: &Actor,
@@ -104,6 +105,9 @@ impl<'a> Tx<'a> {
             request: by.request.clone(),
         };
         self.insert_audit(&entry).await?;
+        if let (Outcome::Accepted, Some(once)) = (outcome, &by.once) {
+            self.begun(once).await?;
+        }
         self.append_event(NewEvent::host(kinds::AUDIT, json!(entry)))
             .await?;
         Ok(entry)

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use bllvm_manifest::ModuleName;
 
 use crate::api::error::{ApiError, ApiResult, Code};
-use crate::model::{Actor, Id, Scope, Scopes};
+use crate::model::{Actor, Id, Once, Scope, Scopes};
 
 /// How a caller proved who they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +48,24 @@ pub enum Kind {
 pub struct Caller {
     kind: Kind,
     request: Option<String>,
+    once: Option<Once>,
 }
 
 impl Caller {
     /// A caller, in a request.
     pub fn new(kind: Kind, request: Option<String>) -> Self {
-        Self { kind, request }
+        Self {
+            kind,
+            request,
+            once: None,
+        }
+    }
+
+    /// The same caller in a request that may be repeated.
+    #[must_use]
+    pub fn once(mut self, once: Once) -> Self {
+        self.once = Some(once);
+        self
     }
 
     /// Whether the caller may do what needs `scope`.
@@ -126,6 +138,7 @@ impl Caller {
         Actor {
             id,
             request: self.request.clone(),
+            once: self.once.clone(),
         }
     }
 

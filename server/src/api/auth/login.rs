@@ -23,8 +23,8 @@ impl Auth {
     ) -> ApiResult<HeaderValue> {
         let hash = secret_hash(code.trim());
         let by = Actor {
-            id: "login code".to_owned(),
             request,
+            ..Actor::named("login code")
         };
         if self.0.store.commit(RedeemLoginCode { hash }).await? {
             return self.open_session([Scope::Admin].into(), by).await;
@@ -55,8 +55,8 @@ impl Auth {
             }
             Ok(Some(Kind::Token { id, scopes, .. })) => {
                 let by = Actor {
-                    id: format!("token:{id}"),
                     request,
+                    ..Actor::named(format!("token:{id}"))
                 };
                 return self.open_session(scopes, by).await;
             }
@@ -65,8 +65,8 @@ impl Auth {
             Err(fault) => return Err(fault),
         };
         let by = Actor {
-            id: "token".to_owned(),
             request,
+            ..Actor::named("token")
         };
         Err(self
             .refused_login(peer, Code::InvalidCredentials, &why, by)

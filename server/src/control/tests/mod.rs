@@ -261,10 +261,7 @@ fn control_over(store: &Store, fleet: &Arc<Told>, settings: &ControlSettings) ->
 }
 
 fn me() -> Actor {
-    Actor {
-        id: "cookie".to_owned(),
-        request: None,
-    }
+    Actor::named("cookie")
 }
 
 fn manifest(name: &str, more: &str) -> String {

@@ -1,8 +1,9 @@
 //! Answers kept for callers that repeat a request.
 
+use crate::model::Once;
 use crate::store::{Command, StoreError, Tx};
 
-/// Keeps an answer under a key. The first one stays.
+/// Keeps an answer under a key; its effect may be kept there already. The first answer stays.
 #[derive(Clone, Debug)]
 pub struct Remember {
     /// The caller and the key it gave.
@@ -22,7 +23,9 @@ impl Command for Remember {
         let now = tx.now().to_string();
         sqlx::query!(
             "INSERT INTO idempotency (key, fingerprint, status, body, created_at)
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key) DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (key) DO UPDATE SET status = $3, body = $4
+                 WHERE status = 0 AND fingerprint = $2",
             self.key,
             self.fingerprint,
             self.status,
@@ -30,6 +33,24 @@ impl Command for Remember {
             now
         )
         .execute(tx.db())
+        .await?;
+        Ok(())
+    }
+}
+
+impl Tx<'_> {
+    /// Something of a request was accepted: from this transaction on, its repetition is known, also
+    /// where its answer is never kept.
+    pub(in crate::store) async fn begun(&mut self, once: &Once) -> Result<(), StoreError> {
+        let now = self.now().to_string();
+        sqlx::query!(
+            "INSERT INTO idempotency (key, fingerprint, status, body, created_at)
+             VALUES ($1, $2, 0, x'', $3) ON CONFLICT (key) DO NOTHING",
+            once.key,
+            once.fingerprint,
+            now
+        )
+        .execute(self.db())
         .await?;
         Ok(())
     }

@@ -521,8 +521,9 @@ async fn the_first_answer_under_a_key_stays() {
             .await
             .unwrap()
             .unwrap()
-            .status,
-        202
+            .answer
+            .map(|answer| answer.status),
+        Some(202)
     );
 }
 
