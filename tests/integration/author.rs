@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Output;
 
 use bllvm_tests::programs::program;
-use bllvm_tests::{TestServer, clock};
+use bllvm_tests::{Dice, TestServer, clock, times};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -70,7 +71,7 @@ async fn a_module_is_signed_installed_loaded_and_never_goes_back() {
 
     assert_eq!(
         installed["vouched_for"],
-        "release 2 signed by me.example (1 keys)"
+        "release 2 signed by me.example (1 key)"
     );
     assert!(
         installed["rating"].as_str().unwrap().starts_with("low: "),
@@ -159,4 +160,82 @@ async fn run_shows_a_module_a_scripted_chain() {
     }
     let told = told(work.path(), &server, &arguments).await;
     assert_eq!(told["acknowledged"], 4, "{told}");
+}
+
+/// Killed at any moment of an installation, a signed module is whole and remembered, or not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_installation_that_was_cut_off_is_whole_or_not_there() {
+    let mut server = TestServer::start().await;
+    let work = tempfile::tempdir().unwrap();
+    let hello = clock::samples().join("hello").display().to_string();
+    let binary = program("hello").display().to_string();
+    let key = told(work.path(), &server, &["keygen", "me.key"]).await;
+    let key = key["public_key"].as_str().unwrap();
+    let arguments = [
+        "package",
+        "--path",
+        &hello,
+        "--program",
+        &binary,
+        "--publisher",
+        "me.example",
+        "--release-seq",
+        "1",
+        "--key",
+        "me.key",
+        "--out",
+        "hello",
+    ];
+    let packed = told(work.path(), &server, &arguments).await;
+    let publisher = json!({ "name": "me.example", "keys": [key] });
+    server
+        .rest
+        .post("/api/v1/publishers", &publisher)
+        .await
+        .done();
+    let folder = server.modules_dir().join("hello").display().to_string();
+    let mut dice = Dice::new(18);
+    let mut whole = 0;
+    for _ in 0..times(100) {
+        let (rest, path) = (server.rest.clone(), work.path().join("hello"));
+        let asked = tokio::spawn(async move {
+            let request = rest.request(Method::POST, "/api/v1/modules");
+            rest.try_send(request.json(&json!({ "path": path }))).await
+        });
+        tokio::time::sleep(std::time::Duration::from_millis(dice.below(1200))).await;
+        server.kill9();
+        let _ = asked.await.unwrap();
+        server.start_again().await;
+        // What was begun goes on after the start.
+        let open = server.rest.get("/api/v1/operations?limit=1").await.done();
+        if open["items"][0]["kind"] == "install" {
+            server.finished(&open["items"][0]).await;
+        }
+        let left: Vec<_> = std::fs::read_dir(server.modules_dir())
+            .unwrap()
+            .flatten()
+            .collect();
+        if left.is_empty() {
+            continue;
+        }
+        whole += 1;
+        assert_eq!(left.len(), 1, "left half-done: {left:?}");
+        let check = ["verify", &folder, "--publisher", "me.example", "--key", key];
+        let checked = told(work.path(), &server, &check).await;
+        assert_eq!(checked["digest"], packed["digest"], "{checked}");
+        assert_eq!(server.module("hello").await["trust"], "signed");
+        let releases = server.rest.get("/api/v1/releases").await.done();
+        assert_eq!(releases["items"][0]["digest"], packed["digest"]);
+        let gone = author(
+            work.path(),
+            &server,
+            &["uninstall", "hello", "--confirm", "hello"],
+        )
+        .await;
+        assert!(gone.status.success(), "{gone:?}");
+    }
+    println!(
+        "{whole} of {} came in whole, the others not at all",
+        times(100)
+    );
 }

@@ -82,6 +82,7 @@ codes! {
     OperationFinal = "operation_final", CONFLICT, "The operation is already over.";
     ModuleExists = "module_exists", CONFLICT, "A module of this name is already installed.";
     ModuleDisabled = "module_disabled", CONFLICT, "The module is disabled.";
+    GrantExceeded = "grant_exceeded", CONFLICT, "The changed program asks for more than the module has.";
     PackageRefused = "package_refused", UNPROCESSABLE_ENTITY, "The package is not one that is taken here.";
     PublisherNotFound = "publisher_not_found", NOT_FOUND, "No publisher of this name is trusted here.";
     PublisherExists = "publisher_exists", CONFLICT, "A publisher of this name is trusted already.";

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use bllvm_ipc::Capability;
 use bllvm_manifest::ModuleName;
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -55,6 +55,9 @@ pub enum Module {
         /// Load only if its program has this digest
         #[arg(long)]
         digest: Option<String>,
+        /// Which rights a changed program gets that asks for more than before
+        #[arg(long, value_name = "RIGHTS")]
+        grant: Option<Rights>,
         #[command(flatten)]
         waiting: Waiting,
     },
@@ -138,6 +141,25 @@ pub enum Module {
     },
 }
 
+/// Which rights a load gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Rights {
+    /// Everything that its manifest asks for
+    Requested,
+    /// What it has
+    Kept,
+}
+
+impl Rights {
+    /// Its name in the node's answer.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Kept => "granted",
+        }
+    }
+}
+
 impl Module {
     /// Runs the command.
     pub async fn run(self, options: &Options) -> Result<()> {
@@ -194,9 +216,14 @@ impl Module {
             Self::Load {
                 name,
                 digest,
+                grant,
                 waiting,
             } => {
-                let body = confirmation(digest);
+                let mut body = confirmation(digest);
+                if let Some(rights) = grant {
+                    let view = client.get(&format!("{}/grants", of(&name))).await?.body;
+                    body["grant"] = view[rights.field()].clone();
+                }
                 return verb(client, options, &name, "load", body, waiting, "runs").await;
             }
             Self::Unload { name, waiting } => {

@@ -8,6 +8,7 @@ use bllvm_manifest::{Digest, Manifest, ModuleName, toml_to_json};
 
 use super::handle::{blocking, lock};
 use super::requests::Stray;
+use super::rights::requested;
 use super::{ConfigInput, Control, ControlError, LoadRequest, ModuleEntry, SetConfig};
 use crate::model::{Actor, ConfigSource, DesiredState, Module, Source, TrustClass};
 use crate::packages::{self, Candidate, CargoScanner, Scanner, Seen};
@@ -284,9 +285,13 @@ impl Control {
         {
             let changed = module.confirmed != module.digest;
             if changed || module.desired != DesiredState::Running {
+                // The entry's `grant = "requested"` is the word about a changed program, too.
+                let grant = (changed && !module.is_waiting())
+                    .then(|| requested(&module.manifest))
+                    .transpose()?;
                 let request = LoadRequest {
                     digest: module.digest,
-                    grant: None,
+                    grant,
                 };
                 self.load(name, request, &host).await?;
             }

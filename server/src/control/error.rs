@@ -43,6 +43,8 @@ codes! {
     ModuleNotRunning = "module_not_running";
     /// The binary is not the one that was confirmed or named.
     DigestMismatch = "digest_mismatch";
+    /// A changed program asks for more than the module has.
+    GrantExceeded = "grant_exceeded";
     /// What was typed to confirm is not the module's name.
     ConfirmationMismatch = "confirmation_mismatch";
     /// A module that it cannot run without is not installed.

@@ -424,10 +424,15 @@ pub(super) fn interrupted(why: &str) -> Failure {
 fn vouched(taken: &Taken) -> String {
     match &taken.signed {
         Some(signed) => format!(
-            "release {} signed by {} ({} keys)",
+            "release {} signed by {} ({} {})",
             signed.release_seq,
             signed.publisher,
-            signed.keys.len()
+            signed.keys.len(),
+            if signed.keys.len() == 1 {
+                "key"
+            } else {
+                "keys"
+            }
         ),
         None => "signed by nobody whom this node trusts".to_owned(),
     }

@@ -57,6 +57,9 @@ impl Control {
                 ));
             }
             let confirmed = self.agreed_digest(&module, digest).await?;
+            if module.confirmed != Some(confirmed) {
+                self.stop_for_more(&module).await?;
+            }
             let reload = Reload {
                 confirm: Confirm {
                     name: name.clone(),

@@ -10,7 +10,7 @@ use tokio::process::Command as Process;
 use super::config::FirstConfig;
 use super::handle::blocking;
 use super::life::Wish;
-use super::rights::{check_grant, requested};
+use super::rights::{beyond, check_grant, requested};
 use super::{Control, ControlCode, ControlError, LoadRequest};
 use crate::clock;
 use crate::model::{
@@ -66,6 +66,10 @@ impl Control {
             && module.confirmed == Some(digest);
         let grant = match (request.grant, module.is_waiting()) {
             (None, true) => Some(requested(&module.manifest)?),
+            (None, false) if module.confirmed != Some(digest) => {
+                self.stop_for_more(&module).await?;
+                None
+            }
             (grant, _) => grant,
         };
         self.ask_for_schema(&module).await?;
@@ -159,6 +163,25 @@ impl Control {
             )),
             _ => Ok(found),
         }
+    }
+
+    /// A changed program that asks for more than the module has waits for an operator's word about that,
+    /// too; what runs meanwhile goes on.
+    pub(super) async fn stop_for_more(&self, module: &Module) -> Result<(), ControlError> {
+        let granted = self.store().grant(&module.name).await?;
+        let more = beyond(&requested(&module.manifest)?, &granted);
+        if more.is_empty() {
+            return Ok(());
+        }
+        Err(ControlError::conflict(
+            ControlCode::GrantExceeded,
+            format!(
+                "the changed program of `{0}` asks for more than it has: {1}; look at it, then load it with \
+                 `module load {0} --grant requested`, or with `--grant kept` to give it no more than before",
+                module.name,
+                more.join(", ")
+            ),
+        ))
     }
 
     /// A signed module is still, file by file, what was signed.

@@ -19,7 +19,7 @@ pub struct LoadRequest {
     /// The digest that the operator saw; another one that is found is refused.
     pub digest: Option<Digest>,
     /// The rights; none gives what the manifest asks for at the first load, and keeps what there
-    /// is later.
+    /// is later, unless a changed program asks for more.
     pub grant: Option<Grant>,
 }
 

@@ -6,7 +6,7 @@ use bllvm_ipc::Capability;
 use bllvm_manifest::{Manifest, ModuleName};
 
 use super::{Control, ControlCode, ControlError};
-use crate::model::{Actor, Grant};
+use crate::model::{Actor, Grant, Outgoing};
 use crate::store::commands::{SetGrant, actions};
 
 impl Control {
@@ -70,6 +70,27 @@ pub(super) fn requested(manifest: &Manifest) -> Result<Grant, ControlError> {
         listeners,
         outgoing: (&manifest.network.outgoing).into(),
     })
+}
+
+/// What is asked for beyond a grant, in words.
+pub(super) fn beyond(asked: &Grant, granted: &Grant) -> Vec<String> {
+    let mut more: Vec<String> = asked
+        .capabilities
+        .difference(&granted.capabilities)
+        .map(|one| format!("`{one}` ({})", one.in_plain_words()))
+        .collect();
+    let new = asked.listeners.keys();
+    let new = new.filter(|name| !granted.listeners.contains_key(*name));
+    more.extend(new.map(|name| format!("the listener `{name}`")));
+    match (&asked.outgoing, &granted.outgoing) {
+        (Outgoing::Any, Outgoing::Ports(_)) => more.push("connections to any port".to_owned()),
+        (Outgoing::Ports(asked), Outgoing::Ports(granted)) => {
+            let new = asked.difference(granted);
+            more.extend(new.map(|port| format!("connections to port {port}")));
+        }
+        (_, Outgoing::Any) => {}
+    }
+    more
 }
 
 /// A grant gives at most what the manifest asks for: the rest is a misspelling or a surprise.

@@ -127,6 +127,52 @@ async fn each_refusal_names_its_reason_and_is_audited() {
 }
 
 #[tokio::test]
+async fn a_changed_program_that_asks_for_more_stops_for_approval() {
+    let world = World::new().await;
+    let name = world.loaded("clock").await;
+    let (before, grant) = (
+        world.module("clock").await,
+        world.store.grant(&name).await.unwrap(),
+    );
+    super::program(&world.folder("clock").join("clock"), b"\x7fELF two");
+    let manifest = super::manifest("clock", "[network]\noutgoing = [443]\n")
+        .replace("[\"chain.read\"]", "[\"chain.read\", \"tx.broadcast\"]");
+    fs::write(world.folder("clock").join("module.toml"), manifest).unwrap();
+    world.control.rescan().await.unwrap();
+    let digest = world.module("clock").await.digest;
+    let load = async |grant| {
+        let request = LoadRequest { digest, grant };
+        world.control.load(&name, request, &me()).await
+    };
+
+    let stopped = load(None).await.unwrap_err();
+
+    assert_eq!(code(&stopped), Some(ControlCode::GrantExceeded));
+    let text = stopped.to_string();
+    for part in [
+        "`tx.broadcast` (send transactions",
+        "port 443",
+        "--grant kept",
+    ] {
+        assert!(text.contains(part), "{part} is in {text}");
+    }
+    assert!(!text.contains("`chain.read`"), "{text}");
+    let reload = world
+        .control
+        .reload(&name, digest, &me())
+        .await
+        .unwrap_err();
+    assert_eq!(code(&reload), Some(ControlCode::GrantExceeded));
+    assert_eq!(world.module("clock").await.confirmed, before.confirmed);
+    // To give no more than before is a word, too.
+    world
+        .close_operation(&load(Some(grant.clone())).await.unwrap())
+        .await;
+    assert_eq!(world.module("clock").await.confirmed, digest);
+    assert_eq!(world.store.grant(&name).await.unwrap(), grant);
+}
+
+#[tokio::test]
 async fn an_existing_config_toml_becomes_revision_one_and_its_secrets_leave_the_file() {
     let world = World::new().await;
     let name = world.put("clock", "");

@@ -21,7 +21,8 @@ pub struct LoadBody {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub digest: Option<Digest>,
-    /// The rights to give. Where they are missing, the first load gives what the manifest asks for.
+    /// The rights to give. Where they are missing, the first load gives what the manifest asks for; a
+    /// later one keeps what there is, and is refused where a changed program asks for more.
     #[serde(default)]
     pub grant: Option<Grant>,
 }
@@ -38,7 +39,7 @@ pub struct LoadBody {
     extensions(
         ("x-scope" = json!("modules:control")),
         ("x-problems" = json!([
-            "module_not_found", "module_disabled", "module_broken", "digest_mismatch",
+            "module_not_found", "module_disabled", "module_broken", "digest_mismatch", "grant_exceeded",
             "dependency_missing", "invalid_config", "invalid_request", "operation_open"
         ]))
     )

@@ -32,7 +32,7 @@ pub struct ReloadBody {
     responses((status = 202, description = "The module is being reloaded.", body = Operation)),
     extensions(
         ("x-scope" = json!("modules:control")),
-        ("x-problems" = json!(["module_not_found", "module_not_running", "module_disabled", "module_broken", "digest_mismatch", "operation_open"]))
+        ("x-problems" = json!(["module_not_found", "module_not_running", "module_disabled", "module_broken", "digest_mismatch", "grant_exceeded", "operation_open"]))
     )
 )]
 pub async fn reload_module(
