@@ -5,14 +5,20 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bllvm_ipc::EventClass;
-use bllvm_ipc::types::{BlockHash, TransactionRequest, Txid, UtxoRequest};
+use bllvm_ipc::types::{
+    BlockHash, FeeRequest, Hex, PageRequest, TemplateRequest, TransactionRequest, Transactions,
+    Txid, UtxoRequest,
+};
 use bllvm_kernel_node::bitcoin::hashes::Hash as _;
-use bllvm_kernel_node::testing::{BlockBuilder, extend};
+use bllvm_kernel_node::testing::{BlockBuilder, extend, spend};
 use bllvm_kernel_node::{Engine, Settings, anyone_can_spend, bitcoin};
 use bllvm_node::clock::SystemClock;
 use bllvm_node::journal::{FeedItem, Journal};
 use bllvm_node::model::kinds;
-use bllvm_node::node::{EmbeddedNode, EmbeddedSettings, NodeState, ReadNode, SubmitNode, announce};
+use bllvm_node::node::{
+    EmbeddedNode, EmbeddedSettings, MineRequest, NodeError, NodeState, ReadNode, SubmitNode,
+    announce,
+};
 use bllvm_node::store::Store;
 use bllvm_tests::programs::program;
 use bllvm_tests::times;
@@ -386,5 +392,171 @@ async fn a_host_that_was_down_learns_of_the_reorganisation_it_missed() {
     host.announced(hash_of(*branch.last().unwrap())).await;
     let chain = replay(&host.chain_events().await);
     assert_eq!(chain.len(), 6);
+    host.stop().await;
+}
+
+/// Pays to a script by witness that anybody satisfies by showing it.
+fn to_anyone() -> bitcoin::ScriptBuf {
+    bitcoin::ScriptBuf::new_p2wsh(&anyone_can_spend().wscript_hash())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_taken_templated_mined_and_found() {
+    let host = Host::start().await;
+    let node = &host.node;
+    let address = bitcoin::Address::p2wsh(&anyone_can_spend(), bitcoin::Network::Regtest);
+    let mine = async |count| {
+        let request = MineRequest {
+            count,
+            address: Some(address.to_string()),
+            mark: "01J00000000000000000000000".parse().unwrap(),
+        };
+        let (progress, _heard) = tokio::sync::mpsc::channel(1);
+        let mined = node.mine(request, progress, CancellationToken::new()).await;
+        mined.unwrap()
+    };
+    let first = mine(101).await[0];
+    let block: bitcoin::Block =
+        bitcoin::consensus::deserialize(&node.block(first).await.unwrap()).unwrap();
+    let coinbase = &block.txdata[0];
+    let from = bitcoin::OutPoint::new(coinbase.compute_txid(), 0);
+    let fee = bitcoin::Amount::from_sat(12_345);
+    let mut payment = spend(
+        from,
+        coinbase.output[0].value - fee,
+        bitcoin::ScriptBuf::new(),
+    );
+    payment.output[0].script_pubkey = to_anyone();
+    payment.input[0].witness.push([0x51]);
+    let raw = Hex(bitcoin::consensus::serialize(&payment));
+    let txid = Txid(payment.compute_txid().to_byte_array());
+    let list = Transactions {
+        transactions: vec![raw.clone()],
+    };
+
+    let tested = node.test_accept(list.clone()).await.unwrap();
+    assert!(tested.results[0].accepted, "{tested:?}");
+    assert_eq!(node.mempool_info().await.unwrap().transactions, 0);
+    let wanted = TemplateRequest {
+        coinbase_weight: 4000,
+        longpoll_id: None,
+    };
+    let empty = node.template(wanted.clone()).await.unwrap();
+    assert!(empty.transactions.is_empty());
+    let other = TemplateRequest {
+        longpoll_id: Some(empty.longpoll_id),
+        ..wanted
+    };
+    let waiting = {
+        let node = node.clone();
+        tokio::spawn(async move { node.template(other).await })
+    };
+    let taken = node.broadcast(list.clone()).await.unwrap();
+    assert!(
+        taken.results[0].accepted && taken.results[0].txid == txid,
+        "{taken:?}"
+    );
+    assert!(
+        node.broadcast(list).await.unwrap().results[0].accepted,
+        "known is taken"
+    );
+    let template = waiting.await.unwrap().unwrap();
+    assert_eq!(template.transactions, std::slice::from_ref(&raw));
+    assert_eq!(template.coinbase_value_sat, 50 * 100_000_000 + fee.to_sat());
+    assert_eq!(
+        (template.height, template.prev),
+        (102, node.tip().await.unwrap().hash)
+    );
+
+    let mut sizes = node.mempool_changes();
+    let told = sizes.wait_for(|size| size.as_ref().is_some_and(|size| size.transactions == 1));
+    assert_eq!(
+        told.await.unwrap().as_ref().unwrap().vsize,
+        payment.vsize() as u64
+    );
+    let ids = node
+        .mempool_list(PageRequest {
+            cursor: None,
+            limit: None,
+        })
+        .await
+        .unwrap();
+    assert_eq!((ids.items, ids.next), (vec![txid], None));
+    let by_id = TransactionRequest { txid, block: None };
+    assert_eq!(
+        node.mempool_transaction(by_id.clone()).await.unwrap().raw,
+        raw
+    );
+    assert_eq!(node.transaction(by_id.clone()).await.unwrap().block, None);
+
+    let mined = mine(1).await[0];
+    assert_eq!(
+        node.transaction(by_id.clone()).await.unwrap().block,
+        Some(mined)
+    );
+    assert!(matches!(
+        node.mempool_transaction(by_id).await,
+        Err(NodeError::NotFound(_))
+    ));
+    let fee = node.fee(FeeRequest { target_blocks: 6 }).await.unwrap();
+    assert_eq!(fee.sat_per_kvb, None);
+    assert!(fee.basis.contains("too few"), "{}", fee.basis);
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_submissions_name_the_field() {
+    let host = Host::start().await;
+    let cases = [
+        (vec![], "`transactions` is empty"),
+        (
+            vec![Hex(vec![1, 2, 3])],
+            "`transactions[0]` is no transaction",
+        ),
+    ];
+    for (transactions, said) in cases {
+        let refused = host
+            .node
+            .broadcast(Transactions { transactions })
+            .await
+            .unwrap_err();
+        assert!(refused.to_string().contains(said), "{refused}");
+    }
+    let page = PageRequest {
+        cursor: Some("x".to_owned()),
+        limit: None,
+    };
+    assert!(
+        host.node
+            .mempool_list(page)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("`cursor`")
+    );
+    let page = PageRequest {
+        cursor: None,
+        limit: Some(0),
+    };
+    assert!(
+        host.node
+            .mempool_list(page)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("`limit`")
+    );
+    let huge = TemplateRequest {
+        coinbase_weight: 4_000_000,
+        longpoll_id: None,
+    };
+    assert!(
+        host.node
+            .template(huge)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("`coinbase_weight`")
+    );
     host.stop().await;
 }

@@ -12,6 +12,7 @@ use std::{
 
 use bitcoin::{BlockHash, Network, Script, constants::genesis_block};
 use bitcoinkernel::{ChainParams, ChainType};
+use bllvm_mempool::Pool;
 
 use crate::{
     Chain, ChainEvent, EngineError, Info, OpenReport, Settings, Verdict, callbacks,
@@ -96,6 +97,8 @@ impl Engine {
                 },
                 chain: RwLock::new(Some(recovered.chain)),
                 index: RwLock::new(Some(index)),
+                pool: RwLock::new(Pool::new(settings.policy.clone())),
+                fees: Mutex::default(),
                 writer: Mutex::new(Writer {
                     journal,
                     reports,
@@ -114,6 +117,11 @@ impl Engine {
             }),
         };
         engine.inner.follow()?;
+        match engine.inner.load_pool() {
+            Ok(count) => tracing::debug!(count, "the mempool is back"),
+            // Whoever sent them sends them again.
+            Err(error) => tracing::warn!(%error, "the mempool could not be taken up"),
+        }
         if over_limit {
             engine.inner.reopen(&mut *engine.inner.writer()?)?;
         }

@@ -10,6 +10,7 @@ use crate::{
     Engine, EngineError,
     index::{Index, IndexError, Step},
     kernel,
+    pool::Moves,
     writer::Inner,
 };
 
@@ -64,23 +65,46 @@ impl Inner {
         read(index.as_ref().ok_or(EngineError::Closed)?)
     }
 
-    /// Brings the index to the kernel's tip. Called by the one writer, so the tip stands still.
+    /// Brings the index and the mempool to the kernel's tip. Called by the one writer, so the tip stands still.
     pub fn follow(&self) -> Result<(), EngineError> {
-        let caught_up = |index: &Index| self.with_chain(|chain| Ok(catch_up(index, chain)));
+        let moves = self.follow_index()?;
+        if moves.reorganised || !moves.connected.is_empty() {
+            self.move_pool(moves)?;
+        }
+        Ok(())
+    }
+
+    fn follow_index(&self) -> Result<Moves, EngineError> {
+        // Nobody needs the blocks of a long way: an empty mempool has nothing to do with them.
+        let wanted = !self
+            .pool
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty();
+        let caught_up = |index: &Index| {
+            self.with_chain(|chain| {
+                let mut moves = Moves::default();
+                Ok(catch_up(index, chain, wanted, &mut moves).map(|()| moves))
+            })
+        };
         let unfit = match self.with_index(caught_up)? {
             Err(Behind::Unfit(why)) => why,
             Err(Behind::Failed(error)) => return Err(error),
-            Ok(()) => return Ok(()),
+            Ok(moves) => return Ok(moves),
         };
         tracing::warn!("{unfit}; making it anew from the chain's blocks");
         let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
         drop(slot.take());
         *slot = Some(Index::anew(&self.index_path(), self.info.genesis)?);
         drop(slot);
-        self.with_index(caught_up)?.map_err(|behind| match behind {
-            Behind::Failed(error) => error,
-            Behind::Unfit(detail) => EngineError::Index { detail },
-        })
+        match self.with_index(caught_up)? {
+            Ok(_) => Ok(Moves {
+                reorganised: true,
+                ..Moves::default()
+            }),
+            Err(Behind::Failed(error)) => Err(error),
+            Err(Behind::Unfit(detail)) => Err(EngineError::Index { detail }),
+        }
     }
 
     /// Where the index is.
@@ -109,7 +133,12 @@ impl From<IndexError> for Behind {
     }
 }
 
-fn catch_up(index: &Index, chain: &ChainstateManager) -> Result<(), Behind> {
+fn catch_up(
+    index: &Index,
+    chain: &ChainstateManager,
+    wanted: bool,
+    moves: &mut Moves,
+) -> Result<(), Behind> {
     let tip = kernel::tip(chain);
     loop {
         let (hash, height) = index.tip()?;
@@ -117,11 +146,13 @@ fn catch_up(index: &Index, chain: &ChainstateManager) -> Result<(), Behind> {
             return Ok(());
         }
         let mut steps = Vec::new();
+        let mut left = Vec::new();
         // The index's own records take it off a branch; only the way back must be known.
         let fork = match kernel::entry(chain, &hash) {
             Some(mut entry) => {
                 while !kernel::is_under(entry, tip) {
                     steps.push(Step::Disconnect(kernel::hash(entry)));
+                    left.push(entry);
                     entry = entry
                         .prev()
                         .ok_or_else(|| IndexError::Unfit("its branch has no root".to_owned()))?;
@@ -142,6 +173,17 @@ fn catch_up(index: &Index, chain: &ChainstateManager) -> Result<(), Behind> {
             steps.push(Step::Connect(kernel::hash(entry), block(chain, entry)?));
         }
         index.apply(&steps)?;
+        moves.reorganised |= !left.is_empty();
+        for entry in left.into_iter().rev() {
+            moves.returned.extend(block(chain, entry)?.txdata);
+        }
+        if wanted {
+            let joined = steps.into_iter().filter_map(|step| match step {
+                Step::Connect(_, block) => Some(block),
+                Step::Disconnect(_) => None,
+            });
+            moves.connected.extend(joined);
+        }
     }
 }
 

@@ -169,14 +169,7 @@ pub fn verify_script(
         detail: error.to_string(),
     };
     let transaction = Transaction::new(transaction).map_err(unfit)?;
-    let mut outputs = Vec::with_capacity(spent.len());
-    for output in spent {
-        let script = ScriptPubkey::new(output.script_pubkey.as_bytes()).map_err(unfit)?;
-        let value = i64::try_from(output.value.to_sat()).map_err(|_| EngineError::ScriptCheck {
-            detail: "a spent value is out of range".to_owned(),
-        })?;
-        outputs.push(TxOut::new(&script, value));
-    }
+    let outputs = spent_by(spent)?;
     let output = outputs
         .get(input as usize)
         .filter(|_| outputs.len() == transaction.input_count())
@@ -185,18 +178,63 @@ pub fn verify_script(
                 .to_owned(),
         })?;
     let data = PrecomputedTransactionData::new(&transaction, &outputs).map_err(unfit)?;
+    holds(&transaction, input as usize, output, &data)
+}
+
+/// Checks all input scripts; returns the first input that does not hold.
+pub fn verify_scripts(
+    transaction: &[u8],
+    spent: &[bitcoin::TxOut],
+) -> Result<Option<usize>, EngineError> {
+    let unfit = |error: KernelError| EngineError::ScriptCheck {
+        detail: error.to_string(),
+    };
+    let transaction = Transaction::new(transaction).map_err(unfit)?;
+    let outputs = spent_by(spent)?;
+    let data = PrecomputedTransactionData::new(&transaction, &outputs).map_err(unfit)?;
+    for (input, output) in outputs.iter().enumerate() {
+        if !holds(&transaction, input, output, &data)? {
+            return Ok(Some(input));
+        }
+    }
+    Ok(None)
+}
+
+fn spent_by(spent: &[bitcoin::TxOut]) -> Result<Vec<TxOut>, EngineError> {
+    let outputs = spent.iter().map(|output| {
+        let script = ScriptPubkey::new(output.script_pubkey.as_bytes()).map_err(|error| {
+            EngineError::ScriptCheck {
+                detail: error.to_string(),
+            }
+        })?;
+        let value = i64::try_from(output.value.to_sat()).map_err(|_| EngineError::ScriptCheck {
+            detail: "a spent value is out of range".to_owned(),
+        })?;
+        Ok(TxOut::new(&script, value))
+    });
+    outputs.collect()
+}
+
+fn holds(
+    transaction: &Transaction,
+    input: usize,
+    output: &TxOut,
+    data: &PrecomputedTransactionData,
+) -> Result<bool, EngineError> {
     let checked = verify(
         &output.script_pubkey(),
         Some(output.value()),
-        &transaction,
-        input as usize,
+        transaction,
+        input,
         Some(VERIFY_ALL),
-        &data,
+        data,
     );
     match checked {
         Ok(()) => Ok(true),
         Err(KernelError::ScriptVerify(ScriptVerifyError::Invalid)) => Ok(false),
-        Err(error) => Err(unfit(error)),
+        Err(error) => Err(EngineError::ScriptCheck {
+            detail: error.to_string(),
+        }),
     }
 }
 

@@ -15,7 +15,8 @@
 //!    with Core's own words.
 //!
 //! A failed assertion in the kernel aborts the process: wrap the engine in a child process. What the
-//! engine leaves to others: peers, IPC.
+//! engine leaves to others: peers, IPC. What is decided about unconfirmed transactions is in
+//! `bllvm-mempool`; here it is tied to the kernel and to the index.
 //!
 //! ```no_run
 //! use bllvm_kernel_node::{Engine, Settings, anyone_can_spend};
@@ -32,13 +33,16 @@
 mod callbacks;
 mod engine;
 mod error;
+mod fee;
 mod follow;
 mod index;
 mod journal;
 mod kernel;
 mod lock;
+mod mempool_file;
 mod mining;
 mod model;
+mod pool;
 mod reads;
 mod recovery;
 mod replay;
@@ -47,6 +51,7 @@ mod verdict;
 mod writer;
 
 pub use bitcoin;
+pub use bllvm_mempool as mempool;
 pub use bllvm_mempool::Coin;
 
 pub use engine::{Engine, Observer};
@@ -56,4 +61,5 @@ pub use model::{
     BlockId, Chain, ChainDelta, ChainEvent, HeaderInfo, Info, OpenReport, Opening, Settings,
     SpentOutput, Tip,
 };
+pub use pool::BlockTemplate;
 pub use verdict::Verdict;

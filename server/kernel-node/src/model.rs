@@ -6,6 +6,7 @@ use std::{
 };
 
 use bitcoin::{BlockHash, ScriptBuf};
+use bllvm_mempool::Policy;
 
 /// Which chain to work on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Settings {
     pub chain: Chain,
     /// Above this size the kernel is flushed by a reopen and the journal emptied.
     pub journal_limit_bytes: u64,
+    /// The mempool's limits.
+    pub policy: Policy,
     /// Seconds since 1970, for the blocks that are mined here.
     pub clock: fn() -> u64,
 }
@@ -42,6 +45,7 @@ impl Settings {
             dir: dir.into(),
             chain: Chain::Regtest,
             journal_limit_bytes: 64 << 20,
+            policy: Policy::default(),
             clock: system_clock,
         }
     }

@@ -1,24 +1,29 @@
 //! The engine's inside: one writer at a time, readers beside it.
 //!
-//! Locks, in the order they are taken: `writer` (journal and reports), then `index`, then `chain`
+//! Locks, in the order they are taken: `writer` (journal and reports), then `index`, then `chain`, then `pool`
 //! (each shared by its readers, exclusive only while it is closed or reopened). Neither is ever taken in a
 //! kernel callback. The observer is called under `writer` alone, so it may read.
 
 use std::{
     cell::Cell,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, atomic::AtomicBool, mpsc::Receiver},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, atomic::AtomicBool, mpsc::Receiver,
+    },
 };
 
-use bitcoin::{BlockHash, Script, hashes::Hash};
+use bitcoin::{Amount, BlockHash, Script, hashes::Hash};
 use bitcoinkernel::{
     BLOCK_CHECK_ALL, BlockCheckResult, ChainParams, ChainstateManager, Context, ProcessBlockResult,
     prelude::*,
 };
 
+use bllvm_mempool::{Pool, Room};
+
 use crate::{
     EngineError, Info, Opening, Settings, Verdict,
     callbacks::{Report, capture},
     engine::Observer,
+    fee::FeeHistory,
     index::Index,
     journal::Journal,
     kernel,
@@ -39,6 +44,10 @@ pub struct Inner {
     pub chain: RwLock<Option<ChainstateManager>>,
     /// Coins and transactions; none once closed.
     pub index: RwLock<Option<Index>>,
+    /// Unconfirmed transactions; changed only by the one writer.
+    pub pool: RwLock<Pool>,
+    /// Fee rates of the last blocks, as far as somebody asked.
+    pub fees: Mutex<FeeHistory>,
     /// Taken by whoever changes the chain.
     pub writer: Mutex<Writer>,
     /// Why nothing works any more, once that is so.
@@ -215,10 +224,14 @@ impl Inner {
     ) -> Result<Option<BlockHash>, EngineError> {
         // Held from plan to submission, so that nobody moves the tip between them.
         let mut writer = self.writer()?;
-        let plan = self.with_chain(|chain| Ok(self.plan(kernel::tip(chain))))?;
+        let template = self.template(Room::default())?;
+        let (plan, chosen) = (template.plan, template.selection);
         writer.salt = writer.salt.wrapping_add(1);
-        let coinbase = plan.coinbase(plan.subsidy(), to, writer.salt, mark);
-        let mut block = plan.assemble(coinbase, Vec::new());
+        let pays = plan.subsidy() + Amount::from_sat(chosen.fee);
+        let coinbase = plan.coinbase(pays, to, writer.salt, mark);
+        let transactions = chosen.transactions.into_iter();
+        let transactions = transactions.map(|(transaction, _)| Arc::unwrap_or_clone(transaction));
+        let mut block = plan.assemble(coinbase, transactions.collect());
         if !mining::grind(&mut block.header, cancel) {
             return Ok(None);
         }
@@ -286,6 +299,14 @@ impl Inner {
     /// Flushes the kernel and gives the directory back.
     pub fn close(&self) -> Result<(), EngineError> {
         let mut writer = self.writer()?;
+        let open = self
+            .index
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some();
+        if open && let Err(error) = self.save_pool() {
+            tracing::warn!(%error, "the mempool was not kept");
+        }
         let taken = self
             .chain
             .write()

@@ -9,6 +9,7 @@ mod build;
 mod housekeeping;
 mod late;
 mod memory;
+mod mempool;
 mod run_files;
 mod running;
 mod start;

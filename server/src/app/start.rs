@@ -9,6 +9,7 @@ use super::build::{App, AppError};
 use super::housekeeping;
 use super::late::LateFleet;
 use super::memory;
+use super::mempool;
 use super::run_files::RunFiles;
 use super::running::Running;
 use crate::api::auth::origin::Hosts;
@@ -108,6 +109,11 @@ impl App {
             life.soft().clone(),
         );
         tracker.spawn(announced);
+        tracker.spawn(mempool::announce(
+            journal.clone(),
+            read_node.clone(),
+            life.soft().clone(),
+        ));
         let cleaned =
             housekeeping::run(store.clone(), config.database.clone(), life.soft().clone());
         tracker.spawn(cleaned);

@@ -3,7 +3,7 @@
 use bllvm_ipc::EventClass;
 use serde_json::Value;
 
-/// The host's own event types. The host alone publishes `chain.*`, `module.*`, `operation.*`,
+/// The host's own event types. The host alone publishes `chain.*`, `mempool.*`, `module.*`, `operation.*`,
 /// `audit.*`, `node.*` and `host.*`.
 pub mod kinds {
     /// A block joined the best chain.
@@ -14,6 +14,8 @@ pub mod kinds {
     pub const CHAIN_RESET: &str = "chain.reset";
     /// The tip now (latest).
     pub const TIP: &str = "chain.tip";
+    /// The mempool's size and lowest fee rate now (latest).
+    pub const MEMPOOL: &str = "mempool.changed";
     /// A module was found in the modules directory or in cargo's bin folder.
     pub const MODULE_FOUND: &str = "module.found";
     /// An operator installed a module.
@@ -53,6 +55,7 @@ pub mod kinds {
 /// Namespaces in which only the host publishes.
 pub const HOST_NAMESPACES: &[&str] = &[
     "chain",
+    "mempool",
     "module",
     "operation",
     "audit",

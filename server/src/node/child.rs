@@ -6,7 +6,8 @@
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use bllvm_ipc::connection::encode_event;
 use bllvm_ipc::handshake::{self, Goodbye, Hello};
@@ -23,12 +24,15 @@ use bllvm_kernel_node::{
     BlockId, ChainEvent, Engine, EngineError, HeaderInfo, Settings, SpentOutput, Verdict,
     anyone_can_spend, parse_address,
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::wire::{self, ChainSince, Close, HashAt, MINED, MOVED, Mine};
-use super::{ChainStep, NodeError};
+use super::wire::{self, ChainSince, Close, HashAt, MEMPOOL, MINED, MOVED, Mine};
+use super::{ChainStep, NodeError, unconfirmed};
 
 const MAX_MINED_AT_ONCE: u32 = 1000;
+/// How long a template that the caller has is waited out.
+const LONGPOLL: Duration = Duration::from_secs(30);
 
 /// Why the process ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +104,7 @@ pub async fn serve(dir: PathBuf) -> Result<(), ChildError> {
     }
     // Set once, here.
     let _ = server.engine.set(engine.clone());
+    let _ = server.own.set(Arc::downgrade(&server));
     let opened = serde_json::json!({ "warnings": report.warnings });
     server.announce(&connection, MOVED, opened);
     loop {
@@ -108,6 +113,7 @@ pub async fn serve(dir: PathBuf) -> Result<(), ChildError> {
             () = server.closing.cancelled() => break,
             Some(()) = steps.recv() => {
                 while steps.try_recv().is_ok() {}
+                server.moved(&connection, &engine);
                 server.announce(&connection, MOVED, serde_json::json!({}));
             }
         }
@@ -116,19 +122,36 @@ pub async fn serve(dir: PathBuf) -> Result<(), ChildError> {
     let closed = tokio::task::spawn_blocking(move || engine.close()).await;
     server.closed.cancel();
     // The host's request for this very close is answered before the process leaves.
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
     closed
         .map_err(|_| ChildError::Lost)?
         .map_err(ChildError::from)
 }
 
-#[derive(Default)]
 struct Server {
     engine: OnceLock<Engine>,
+    /// Itself, for work that outlives a call.
+    own: OnceLock<Weak<Server>>,
+    /// Counts up when chain or mempool move.
+    moves: watch::Sender<u64>,
     events: AtomicU64,
     cancel_mining: AtomicBool,
     closing: CancellationToken,
     closed: CancellationToken,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            engine: OnceLock::new(),
+            own: OnceLock::new(),
+            moves: watch::Sender::new(0),
+            events: AtomicU64::new(0),
+            cancel_mining: AtomicBool::new(false),
+            closing: CancellationToken::new(),
+            closed: CancellationToken::new(),
+        }
+    }
 }
 
 impl Server {
@@ -171,6 +194,73 @@ impl Server {
             let done = tokio::task::spawn_blocking(move || work(engine, request)).await;
             done.map_err(|_| ErrorReply::internal("the engine's thread ended early"))?
                 .map_err(ErrorReply::from)
+        })
+    }
+
+    /// Tells everybody who waits that chain or mempool moved.
+    fn moved(&self, connection: &Connection, engine: &Engine) {
+        self.moves.send_modify(|count| *count += 1);
+        let data = serde_json::to_value(unconfirmed::info(engine)).unwrap_or_default();
+        self.announce(connection, MEMPOOL, data);
+    }
+
+    fn broadcast(&self, connection: &Connection, request: &Incoming) -> Reply {
+        let reply = self.on_engine::<m::TxBroadcast>(request, |engine, wanted| {
+            unconfirmed::broadcast(&engine, &wanted)
+        });
+        let (Some(server), connection) =
+            (self.own.get().and_then(Weak::upgrade), connection.clone())
+        else {
+            return reply;
+        };
+        match reply {
+            Reply::Later(work) => Reply::Later(Box::pin(async move {
+                let answer = work.await;
+                if let Some(engine) = server.engine.get() {
+                    server.moved(&connection, engine);
+                }
+                answer
+            })),
+            refused @ Reply::Now(_) => refused,
+        }
+    }
+
+    /// Answers a template, at once or when there is another than the one that the caller has.
+    fn template(&self, request: &Incoming) -> Reply {
+        let request = match request.decode::<m::MiningTemplate>() {
+            Ok(request) => request,
+            Err(error) => return Reply::refuse(error),
+        };
+        let room = match unconfirmed::room(&request) {
+            Ok(room) => room,
+            Err(error) => return Reply::refuse(error.into()),
+        };
+        let Some(engine) = self.engine.get().cloned() else {
+            return Reply::refuse(ErrorReply::unavailable(
+                "the base node is opening its data",
+                100,
+            ));
+        };
+        let mut moves = self.moves.subscribe();
+        Reply::later::<m::MiningTemplate>(async move {
+            let deadline = tokio::time::Instant::now() + LONGPOLL;
+            while let Some(known) = &request.longpoll_id {
+                moves.mark_unchanged();
+                let now = engine.template_id().map_err(fault)?;
+                if now != *known {
+                    break;
+                }
+                match tokio::time::timeout_at(deadline, moves.changed()).await {
+                    Ok(Ok(())) => {}
+                    // The same one again, so that the caller knows that we live.
+                    Ok(Err(_)) | Err(_) => break,
+                }
+            }
+            let chosen = tokio::task::spawn_blocking(move || unconfirmed::template(&engine, room));
+            let chosen = chosen
+                .await
+                .map_err(|_| ErrorReply::internal("the engine's thread ended early"))?;
+            chosen.map_err(ErrorReply::from)
         })
     }
 
@@ -266,6 +356,24 @@ impl Handler for Server {
                 .on_engine::<m::ChainVerifyScript>(request, |engine, wanted| {
                     verify(&engine, &wanted)
                 }),
+            m::MempoolInfo::ID => self
+                .on_engine::<m::MempoolInfo>(request, |engine, _| Ok(unconfirmed::info(&engine))),
+            m::MempoolList::ID => self.on_engine::<m::MempoolList>(request, |engine, page| {
+                unconfirmed::list(&engine, &page)
+            }),
+            m::MempoolTransaction::ID => self
+                .on_engine::<m::MempoolTransaction>(request, |engine, wanted| {
+                    unconfirmed::transaction(&engine, &wanted)
+                }),
+            m::MempoolTestAccept::ID => self
+                .on_engine::<m::MempoolTestAccept>(request, |engine, wanted| {
+                    unconfirmed::test_accept(&engine, &wanted)
+                }),
+            m::FeeEstimate::ID => self.on_engine::<m::FeeEstimate>(request, |engine, wanted| {
+                unconfirmed::fee(&engine, &wanted)
+            }),
+            m::TxBroadcast::ID => self.broadcast(connection, request),
+            m::MiningTemplate::ID => self.template(request),
             m::NetworkInfo::ID => {
                 self.on_engine::<m::NetworkInfo>(request, |engine, _| Ok(info(&engine)))
             }
@@ -303,18 +411,18 @@ fn hash_in(hash: t::BlockHash) -> bitcoin::BlockHash {
     bitcoin::BlockHash::from_byte_array(hash.0)
 }
 
-fn hash_out(hash: bitcoin::BlockHash) -> t::BlockHash {
+pub(super) fn hash_out(hash: bitcoin::BlockHash) -> t::BlockHash {
     t::BlockHash(hash.to_byte_array())
 }
 
-fn params(message: String) -> NodeError {
+pub(super) fn params(message: String) -> NodeError {
     NodeError::Invalid {
         code: "params".to_owned(),
         message,
     }
 }
 
-fn fault(error: EngineError) -> NodeError {
+pub(super) fn fault(error: EngineError) -> NodeError {
     match error {
         EngineError::Closed => NodeError::Unavailable {
             why: error.to_string(),
@@ -446,10 +554,16 @@ fn transaction(
     wanted: &t::TransactionRequest,
 ) -> Result<t::TransactionInfo, NodeError> {
     let Some(hash) = wanted.block else {
+        if let Some(unconfirmed) = unconfirmed::find(engine, wanted.txid) {
+            return Ok(unconfirmed);
+        }
         let txid = bitcoin::Txid::from_byte_array(wanted.txid.0);
         let found = engine.transaction(&txid).map_err(fault)?;
         let (transaction, block) = found.ok_or_else(|| {
-            NodeError::NotFound(format!("the best chain has no transaction {}", wanted.txid))
+            NodeError::NotFound(format!(
+                "neither mempool nor best chain have a transaction {}",
+                wanted.txid
+            ))
         })?;
         return Ok(t::TransactionInfo {
             txid: wanted.txid,
@@ -508,16 +622,7 @@ fn verify(engine: &Engine, wanted: &t::VerifyScriptRequest) -> Result<t::ScriptV
 
 fn info(engine: &Engine) -> t::NetworkInfo {
     let info = engine.info();
-    let unsupported = [
-        "mempool.info",
-        "mempool.list",
-        "mempool.transaction",
-        "mempool.test_accept",
-        "fee.estimate",
-        "tx.broadcast",
-        "mining.template",
-        "network.peers",
-    ];
+    let unsupported = ["network.peers"];
     t::NetworkInfo {
         chain: "regtest".to_owned(),
         backend: "embedded".to_owned(),

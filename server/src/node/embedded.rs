@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::wire::{self, ChainSince, Close, HashAt, MINED, MOVED, Mine};
+use super::wire::{self, ChainSince, Close, HashAt, MEMPOOL, MINED, MOVED, Mine};
 use super::{ChainStep, MineRequest, NodeError, NodeState, ReadNode, SubmitNode};
 
 /// Where and how the child runs.
@@ -74,6 +74,7 @@ struct Shared {
     mined: watch::Sender<(u64, u32)>,
     /// What an operator should know of the present process.
     warnings: watch::Sender<Vec<String>>,
+    mempool: watch::Sender<Option<t::MempoolInfo>>,
     minings: AtomicU64,
 }
 
@@ -114,6 +115,7 @@ impl EmbeddedNode {
             pid: watch::Sender::new(None),
             mined: watch::Sender::new((0, 0)),
             warnings: watch::Sender::default(),
+            mempool: watch::Sender::new(None),
             minings: AtomicU64::new(0),
         });
         tracker.spawn(keep_running(shared.clone(), stop));
@@ -368,6 +370,11 @@ impl Handler for FromChild {
                     .and_then(|done| u32::try_from(done).ok());
                 self.shared.mined.send_replace((number, done.unwrap_or(0)));
             }
+            Notice::Event(event) if event.kind == MEMPOOL => {
+                if let Ok(info) = serde_json::from_value(event.data) {
+                    self.shared.mempool.send_replace(Some(info));
+                }
+            }
             Notice::Goodbye(words) => drop(self.last_words.send_replace(Some(words))),
             Notice::Ping(id) => connection.pong(id),
             _ => {}
@@ -383,6 +390,10 @@ impl ReadNode for EmbeddedNode {
 
     fn state(&self) -> NodeState {
         self.shared.state.borrow().clone()
+    }
+
+    fn mempool_changes(&self) -> watch::Receiver<Option<t::MempoolInfo>> {
+        self.shared.mempool.subscribe()
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -452,6 +463,29 @@ impl ReadNode for EmbeddedNode {
         self.call::<m::ChainTransaction>(&request).await
     }
 
+    async fn mempool_info(&self) -> Result<t::MempoolInfo, NodeError> {
+        self.call::<m::MempoolInfo>(&t::Empty {}).await
+    }
+
+    async fn mempool_list(&self, page: t::PageRequest) -> Result<t::TxidPage, NodeError> {
+        self.call::<m::MempoolList>(&page).await
+    }
+
+    async fn mempool_transaction(
+        &self,
+        request: t::TransactionRequest,
+    ) -> Result<t::TransactionInfo, NodeError> {
+        self.call::<m::MempoolTransaction>(&request).await
+    }
+
+    async fn test_accept(&self, transactions: t::Transactions) -> Result<t::Acceptance, NodeError> {
+        self.call::<m::MempoolTestAccept>(&transactions).await
+    }
+
+    async fn fee(&self, request: t::FeeRequest) -> Result<t::FeeEstimate, NodeError> {
+        self.call::<m::FeeEstimate>(&request).await
+    }
+
     async fn utxo(&self, request: t::UtxoRequest) -> Result<t::Utxo, NodeError> {
         self.call::<m::ChainUtxo>(&request).await
     }
@@ -461,6 +495,14 @@ impl ReadNode for EmbeddedNode {
 impl SubmitNode for EmbeddedNode {
     async fn submit_block(&self, block: Bytes) -> Result<t::BlockVerdict, NodeError> {
         self.call::<m::MiningSubmitBlock>(&Raw(block)).await
+    }
+
+    async fn broadcast(&self, transactions: t::Transactions) -> Result<t::Acceptance, NodeError> {
+        self.call::<m::TxBroadcast>(&transactions).await
+    }
+
+    async fn template(&self, request: t::TemplateRequest) -> Result<t::Template, NodeError> {
+        self.call::<m::MiningTemplate>(&request).await
     }
 
     async fn mine(

@@ -11,6 +11,8 @@ mod error;
 mod none;
 mod read;
 mod submit;
+#[cfg(feature = "kernel")]
+mod unconfirmed;
 mod wire;
 
 pub use announcer::announce;

@@ -69,6 +69,10 @@ pub trait ReadNode: Send + Sync + 'static {
     fn backend(&self) -> &'static str;
     /// Whether it can be asked.
     fn state(&self) -> NodeState;
+    /// The mempool's size, whenever it or the chain moved; none before that, or without a mempool.
+    fn mempool_changes(&self) -> watch::Receiver<Option<MempoolInfo>> {
+        watch::channel(None).1
+    }
     /// Counts up whenever the chain moved, or the backend came or went.
     fn changes(&self) -> watch::Receiver<u64>;
     /// What an operator should know about its data, such as blocks that could not be brought back.

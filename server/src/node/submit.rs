@@ -40,14 +40,14 @@ pub trait SubmitNode: Send + Sync + 'static {
     /// Submits transactions to the network.
     async fn broadcast(&self, _transactions: Transactions) -> Result<Acceptance, NodeError> {
         Err(NodeError::Unsupported(
-            "`tx.broadcast` needs a mempool, which it does not have".into(),
+            "`tx.broadcast` is not served by this backend".into(),
         ))
     }
 
     /// A block template.
     async fn template(&self, _request: TemplateRequest) -> Result<Template, NodeError> {
         Err(NodeError::Unsupported(
-            "`mining.template` needs a mempool, which it does not have".into(),
+            "`mining.template` is not served by this backend".into(),
         ))
     }
 }

@@ -60,6 +60,9 @@ macro_rules! node_methods {
     )+ };
 }
 
+/// Event: chain or mempool moved; carries the mempool's size.
+pub(super) const MEMPOOL: &str = "node.mempool";
+
 node_methods! {
     0x4001 ChainSince "node.chain_since": ChainSinceRequest => Vec<ChainStep>;
     0x4002 Mine "node.mine": MineNumbered => Mined;

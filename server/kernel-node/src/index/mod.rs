@@ -9,4 +9,4 @@
 mod codec;
 mod store;
 
-pub use store::{Index, IndexError, Step};
+pub use store::{Coins, Index, IndexError, Step};

@@ -5,8 +5,8 @@ use std::{fs, path::Path};
 use bitcoin::{Block, BlockHash, OutPoint, Txid};
 use bllvm_mempool::Coin;
 use redb::{
-    Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
-    TableDefinition, WriteTransaction,
+    Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    Table, TableDefinition, WriteTransaction,
 };
 
 use super::codec::{self, KEY, PLACE, Undo};
@@ -128,15 +128,18 @@ impl Index {
 
     /// A coin, and the tip at which the answer is true.
     pub fn coin(&self, outpoint: &OutPoint) -> Result<(Option<Coin>, BlockHash), IndexError> {
+        let (coins, tip) = self.snapshot()?;
+        Ok((coins.get(outpoint)?, tip))
+    }
+
+    /// All coins as they are now, and the tip that they are of.
+    pub fn snapshot(&self) -> Result<(Coins, BlockHash), IndexError> {
         let reading = self.database.begin_read()?;
-        let coins = reading.open_table(COINS)?;
-        let found = coins.get(&codec::key(outpoint))?;
-        let coin = found.map(|bytes| read_coin(bytes.value())).transpose()?;
         let meta = reading.open_table(META)?;
         let tip = meta.get(TIP)?;
         let tip = tip.and_then(|tip| codec::read_place(tip.value()));
         let (hash, _) = tip.ok_or_else(|| IndexError::Unfit("it names no tip".to_owned()))?;
-        Ok((coin, hash))
+        Ok((Coins(reading.open_table(COINS)?), hash))
     }
 
     /// Where the best chain holds a transaction: its block, and its position there.
@@ -195,6 +198,17 @@ impl Index {
     /// Makes everything durable.
     pub fn flush(&self) -> Result<(), IndexError> {
         Ok(self.database.begin_write()?.commit()?)
+    }
+}
+
+/// The coins at one tip, whatever the index does meanwhile.
+pub struct Coins(ReadOnlyTable<&'static [u8; KEY], &'static [u8]>);
+
+impl Coins {
+    /// A coin.
+    pub fn get(&self, outpoint: &OutPoint) -> Result<Option<Coin>, IndexError> {
+        let found = self.0.get(&codec::key(outpoint))?;
+        found.map(|bytes| read_coin(bytes.value())).transpose()
     }
 }
 

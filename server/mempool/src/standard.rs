@@ -1,0 +1,141 @@
+//! What is relayed though consensus would allow more: sizes, script types, dust.
+
+use bitcoin::{Script, Transaction, TxOut, consensus::encode::serialize};
+
+use crate::{Coin, Policy, Reject};
+
+const MAX_WEIGHT: u64 = 400_000;
+const MIN_BASE_SIZE: usize = 65;
+const MAX_SCRIPT_SIG: usize = 1650;
+const MAX_DATA_CARRIER: usize = 100_000;
+/// More dust than one output is never relayed; that one must be spent by a child (ephemeral dust).
+const MAX_DUST: usize = 1;
+
+/// What a script asks of its spender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One key.
+    PubKey,
+    /// The hash of one key.
+    PubKeyHash,
+    /// The hash of a script.
+    ScriptHash,
+    /// Some of up to three keys.
+    Multisig,
+    /// Data that nobody can spend.
+    Data,
+    /// The hash of one key, by witness.
+    WitnessPubKeyHash,
+    /// The hash of a script, by witness.
+    WitnessScriptHash,
+    /// A taproot key.
+    Taproot,
+    /// Pay to anchor: anybody may spend it, with nothing.
+    Anchor,
+    /// A witness program that no rule is known for yet.
+    WitnessUnknown,
+    /// Anything else.
+    Other,
+}
+
+impl Kind {
+    /// The kind of a script.
+    pub fn of(script: &Script) -> Self {
+        let bytes = script.as_bytes();
+        if script.is_p2sh() {
+            Self::ScriptHash
+        } else if script.is_p2wpkh() {
+            Self::WitnessPubKeyHash
+        } else if script.is_p2wsh() {
+            Self::WitnessScriptHash
+        } else if script.is_p2tr() {
+            Self::Taproot
+        } else if bytes == [0x51, 0x02, 0x4e, 0x73] {
+            Self::Anchor
+        } else if script.is_witness_program() {
+            if bytes[0] == 0 {
+                Self::Other
+            } else {
+                Self::WitnessUnknown
+            }
+        } else if script.is_op_return() && Script::from_bytes(&bytes[1..]).is_push_only() {
+            Self::Data
+        } else if script.is_p2pk() {
+            Self::PubKey
+        } else if script.is_p2pkh() {
+            Self::PubKeyHash
+        } else if script.is_multisig() && keys(script) <= 3 {
+            Self::Multisig
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// The number of keys of a multisig script, which stands before its last opcode.
+fn keys(script: &Script) -> u8 {
+    let bytes = script.as_bytes();
+    bytes
+        .len()
+        .checked_sub(2)
+        .map_or(0, |at| bytes[at].wrapping_sub(0x50))
+}
+
+/// Whether an output holds less than a third of what spending it would cost.
+pub fn is_dust(output: &TxOut, policy: &Policy) -> bool {
+    if Coin::unspendable(&output.script_pubkey) {
+        return false;
+    }
+    let spending = if output.script_pubkey.is_witness_program() {
+        67
+    } else {
+        148
+    };
+    let size = serialize(output).len() as u64 + spending;
+    output.value.to_sat() < policy.dust_relay * size / 1000
+}
+
+/// The indexes of the dust outputs.
+pub fn dust(transaction: &Transaction, policy: &Policy) -> Vec<u32> {
+    (0..)
+        .zip(&transaction.output)
+        .filter(|(_, output)| is_dust(output, policy))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// Whether a transaction is of a form that is relayed, as far as it alone says.
+pub fn check_form(transaction: &Transaction, policy: &Policy) -> Result<(), Reject> {
+    if !(1..=3).contains(&transaction.version.0) {
+        return Err(Reject::new("version"));
+    }
+    if transaction.weight().to_wu() > MAX_WEIGHT {
+        return Err(Reject::new("tx-size"));
+    }
+    for input in &transaction.input {
+        if input.script_sig.len() > MAX_SCRIPT_SIG {
+            return Err(Reject::new("scriptsig-size"));
+        }
+        if !input.script_sig.is_push_only() {
+            return Err(Reject::new("scriptsig-not-pushonly"));
+        }
+    }
+    let mut data = 0;
+    for output in &transaction.output {
+        match Kind::of(&output.script_pubkey) {
+            Kind::Other => return Err(Reject::new("scriptpubkey")),
+            Kind::Data => data += output.script_pubkey.len(),
+            _ => {}
+        }
+    }
+    if data > MAX_DATA_CARRIER {
+        return Err(Reject::new("datacarrier"));
+    }
+    if dust(transaction, policy).len() > MAX_DUST {
+        return Err(Reject::new("dust"));
+    }
+    if transaction.base_size() < MIN_BASE_SIZE {
+        return Err(Reject::new("tx-size-small"));
+    }
+    Ok(())
+}
