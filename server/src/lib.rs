@@ -23,3 +23,4 @@ pub mod packages;
 pub mod store;
 pub mod supervisor;
 pub mod telemetry;
+pub mod webhooks;

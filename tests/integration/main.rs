@@ -20,3 +20,4 @@ mod restart;
 mod samples;
 mod secrets;
 mod streams;
+mod webhooks;

@@ -98,6 +98,18 @@ async fn missing(said: &[String], dir: &Path) -> Vec<String> {
                     written("task") == said(words[2]) && written("number") == said(words[3])
                 })
             }
+            "webhook" => {
+                let id: Id = words[1].parse().expect("an id");
+                let delivery = store.webhook_delivery(id).await.expect("a readable row");
+                let body = store.webhook_body(id).await.expect("a readable row");
+                let event = match &delivery {
+                    Some(delivery) => store.event(delivery.seq).await.expect("a readable row"),
+                    None => None,
+                };
+                let sent = format!("{} {} ", words[2], words[3]).repeat(1000);
+                body.is_some_and(|body| body == sent.as_bytes())
+                    && event.is_some_and(|event| event.data["delivery"] == words[1])
+            }
             "cursor" => cursor >= number(),
             "revision" => {
                 let revision = store.revision(&module, number()).await;

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use bllvm_manifest::{Manifest, ModuleName};
-use bllvm_node::clock::SystemClock;
+use bllvm_manifest::{Digest, Manifest, ModuleName};
+use bllvm_node::clock::{SystemClock, new_id};
 use bllvm_node::model::{
     Actor, ConfigSource, NewEvent, OperationKind, OperationStatus, Source, TrustClass,
 };
 use bllvm_node::store::commands::{
-    AddRevision, AppendEvents, Finish, FoundModule, SetCursor, StartOperation,
+    AddRevision, AppendEvents, Finish, FoundModule, ReceiveWebhook, Received, SetCursor,
+    StartOperation,
 };
 use bllvm_node::store::{Options, Store, Synchronous};
 use serde_json::{Value, json};
@@ -71,6 +72,9 @@ async fn main() -> anyhow::Result<()> {
     for _ in 0..2 {
         tokio::spawn(run_operations(store.clone()));
     }
+    for task in 0..8 {
+        tokio::spawn(receive_webhooks(store.clone(), task));
+    }
     tokio::spawn(move_cursor(store.clone(), module.clone()));
     tokio::spawn(add_revisions(store, module)).await?
 }
@@ -82,6 +86,34 @@ async fn append_events(store: Store, task: u64) -> anyhow::Result<()> {
             .commit(AppendEvents(vec![NewEvent::host("test.written", data); 3]))
             .await?;
         say(format!("event {} {task} {number}", first + 2));
+    }
+    Ok(())
+}
+
+/// What the intake does once a signature is found good; every third comes twice.
+async fn receive_webhooks(store: Store, task: u64) -> anyhow::Result<()> {
+    let secret = new_id(&SystemClock);
+    for number in 0_u64.. {
+        let body = format!("{task} {number} ").repeat(1000);
+        let receive = ReceiveWebhook {
+            source: "sender".to_owned(),
+            sender_id: format!("{task}-{number}"),
+            by_digest: true,
+            digest: *Digest::of(&body).as_bytes(),
+            kind: None,
+            media_type: None,
+            secret,
+            touch: false,
+            body: body.into(),
+        };
+        let again = receive.clone();
+        let Received::New(id) = store.commit(receive).await? else {
+            bail!("delivery {task}-{number} is there before it came");
+        };
+        say(format!("webhook {id} {task} {number}"));
+        if number % 3 == 0 && store.commit(again).await? != Received::Duplicate(id) {
+            bail!("delivery {task}-{number} is not recognised");
+        }
     }
     Ok(())
 }

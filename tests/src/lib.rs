@@ -9,6 +9,7 @@ pub mod server;
 pub mod sse;
 pub mod verbs;
 pub mod wait;
+pub mod webhook;
 
 pub use fixture::Fixture;
 pub use rest::{Answer, Rest};

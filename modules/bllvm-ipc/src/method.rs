@@ -153,6 +153,7 @@ methods! {
     "Shows progress of something long." 0x0a03 UiProgress "ui.progress" ToHost Ui: t::UiProgress => t::Empty;
 
     "The raw body of an inbound webhook delivery." 0x0b01 WebhooksBody "webhooks.body" ToHost WebhooksRead: t::WebhookBodyRequest => Raw;
+    "Records what became of a delivery." 0x0b02 WebhooksVerdict "webhooks.verdict" ToHost WebhooksRead: t::WebhookVerdict => t::Empty;
 }
 
 /// The table's row for a header's method number.

@@ -707,6 +707,18 @@ wire_types! {
         delivery: String = "01J0000000000000000000000".to_owned(),
     }
 
+    /// What became of a webhook delivery.
+    WebhookVerdict {
+        /// The delivery's id, from its event.
+        delivery: String = "01J0000000000000000000000".to_owned(),
+        /// `applied`, `refused` (it cannot be applied) or `failed` (it could not be, this time).
+        verdict: String = "refused".to_owned(),
+        /// A stable word for the reason; a-z, 0-9 and _, at most 64.
+        code: Option<String> = Some("unknown_repository".to_owned()),
+        /// In words, for people; at most 1,000 characters.
+        detail: String = "no rules for example/example".to_owned(),
+    }
+
     /// A host name to look up.
     ResolveRequest {
         /// The name.

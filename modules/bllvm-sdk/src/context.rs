@@ -11,8 +11,8 @@ use std::time::Duration;
 use bllvm_ipc::handshake::Welcome;
 use bllvm_ipc::lifecycle::StartReason;
 use bllvm_ipc::log::Metric;
-use bllvm_ipc::method::WebhooksBody;
-use bllvm_ipc::types::WebhookBodyRequest;
+use bllvm_ipc::method::{WebhooksBody, WebhooksVerdict};
+use bllvm_ipc::types::{WebhookBodyRequest, WebhookVerdict};
 use bllvm_ipc::{CallError, Capability, Connection};
 use bytes::Bytes;
 use serde::Serialize;
@@ -136,6 +136,12 @@ impl Context {
         };
         let body = self.connection().call::<WebhooksBody>(&request).await?;
         Ok(body.0)
+    }
+
+    /// Records what became of a webhook delivery, where people see it: on the delivery's own page.
+    pub async fn judge_webhook(&self, verdict: &WebhookVerdict) -> Result<(), CallError> {
+        self.connection().call::<WebhooksVerdict>(verdict).await?;
+        Ok(())
     }
 
     /// Sends a gauge's present value, unless the channel is full; tells whether it did.

@@ -61,6 +61,8 @@ codes! {
     TokenExpired = "token_expired", UNAUTHORIZED, "The token has expired.";
     TokenRevoked = "token_revoked", UNAUTHORIZED, "The token was revoked.";
     SessionExpired = "session_expired", UNAUTHORIZED, "The session is over.";
+    WebhookUnproven = "webhook_unproven", UNAUTHORIZED, "The webhook's source or signature is not known here.";
+    WebhookStale = "webhook_stale", UNAUTHORIZED, "The webhook's signed time is too far from now.";
     LoginCodeInvalid = "login_code_invalid", UNAUTHORIZED, "The login code is used up, expired or wrong.";
     MissingScope = "missing_scope", FORBIDDEN, "The credentials lack a scope.";
     ModuleNotPermitted = "module_not_permitted", FORBIDDEN, "The token is bound to other modules.";
@@ -75,6 +77,8 @@ codes! {
     RevisionNotFound = "revision_not_found", NOT_FOUND, "There is no revision of this number.";
     TokenNotFound = "token_not_found", NOT_FOUND, "There is no token of this id.";
     BlockNotFound = "block_not_found", NOT_FOUND, "The base node does not have this block.";
+    WebhookSourceNotFound = "webhook_source_not_found", NOT_FOUND, "There is no webhook source of this name.";
+    WebhookDeliveryNotFound = "webhook_delivery_not_found", NOT_FOUND, "There is no webhook delivery of this id.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This address does not take this HTTP method.";
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive.";
     Conflict = "conflict", CONFLICT, "It conflicts with the present state.";
@@ -95,6 +99,9 @@ codes! {
     ConfirmationMismatch = "confirmation_mismatch", CONFLICT, "The confirmation does not name the module.";
     IdempotencyAnswerLost = "idempotency_answer_lost", CONFLICT, "The first request with this key was carried out, and its answer is lost.";
     IdempotencyInFlight = "idempotency_in_flight", CONFLICT, "The first request with this key is not answered yet.";
+    WebhookConflict = "webhook_conflict", CONFLICT, "The webhook's delivery id came before with another body.";
+    WebhookSourceExists = "webhook_source_exists", CONFLICT, "There is a webhook source of this name already.";
+    WebhookBodyDropped = "webhook_body_dropped", CONFLICT, "The webhook's body is kept no more.";
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "It was changed in the meantime.";
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body is larger than allowed.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body's media type is not taken here.";

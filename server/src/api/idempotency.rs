@@ -27,7 +27,11 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Longest key.
 const MAX_KEY: usize = 128;
 /// Answers that hold a secret are not kept.
-const NOT_KEPT: [&str; 2] = ["/api/v1/tokens", "/api/v1/login-codes"];
+const NOT_KEPT: [&str; 3] = [
+    "/api/v1/tokens",
+    "/api/v1/login-codes",
+    "/api/v1/webhooks/sources",
+];
 /// Headers that belong to an answer.
 const KEPT_HEADERS: [HeaderName; 3] = [CONTENT_TYPE, LOCATION, ETAG];
 
@@ -66,15 +70,19 @@ struct Kept {
 pub async fn idempotency(State(api): State<Api>, request: Request, next: Next) -> Response {
     let key = request.headers().get(&IDEMPOTENCY_KEY).cloned();
     match key {
-        Some(key)
-            if request.method() == Method::POST && !NOT_KEPT.contains(&request.uri().path()) =>
-        {
+        Some(key) if request.method() == Method::POST && !holds_a_secret(request.uri().path()) => {
             once(&api, key, request, next)
                 .await
                 .unwrap_or_else(ApiError::into_response)
         }
         _ => next.run(request).await,
     }
+}
+
+/// Whether the answer at an address may hold a secret that is shown once.
+fn holds_a_secret(path: &str) -> bool {
+    let rotation = path.starts_with("/api/v1/webhooks/sources/") && path.ends_with("/rotate");
+    rotation || NOT_KEPT.contains(&path)
 }
 
 async fn once(api: &Api, key: HeaderValue, request: Request, next: Next) -> ApiResult<Response> {

@@ -37,6 +37,7 @@ pub use state::{Api, Parts};
 /// The whole table of addresses below `/api/v1`.
 fn resources() -> OpenApiRouter<Api> {
     use v1::modules::{self, config};
+    use v1::webhooks::{deliveries, replay, sources};
     use v1::{audit, events, host, node, operations, publishers, releases, tokens};
 
     OpenApiRouter::default()
@@ -98,6 +99,22 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(tokens::revoke::revoke_token))
         .routes(routes!(tokens::whoami::get_self))
         .routes(routes!(tokens::login_code::create_login_code))
+        .routes(routes!(
+            sources::list_webhook_sources,
+            sources::create_webhook_source
+        ))
+        .routes(routes!(
+            sources::get_webhook_source,
+            sources::set_webhook_source,
+            sources::delete_webhook_source
+        ))
+        .routes(routes!(sources::rotate_webhook_secret))
+        .routes(routes!(sources::test_webhook_source))
+        .routes(routes!(deliveries::list_webhook_deliveries))
+        .routes(routes!(deliveries::get_webhook_delivery))
+        .routes(routes!(deliveries::get_webhook_body))
+        .routes(routes!(replay::replay_webhook_delivery))
+        .routes(routes!(replay::replay_webhook_deliveries))
         .routes(routes!(audit::list_audit))
         .routes(routes!(host::get_host))
 }
@@ -109,12 +126,13 @@ fn beside() -> OpenApiRouter<Api> {
         .routes(routes!(rpc::call_rpc))
 }
 
-/// Addresses that anyone on this machine may ask.
+/// Addresses that anyone may ask; what is sent to the intake of webhooks proves itself.
 fn public() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
         .routes(routes!(v1::health::get_healthz))
         .routes(routes!(v1::health::get_readyz))
         .routes(routes!(openapi::get_openapi))
+        .routes(routes!(v1::webhooks::intake::receive_webhook))
 }
 
 /// The API as one router. `pages` is merged in before the outermost layer, so that the dashboard

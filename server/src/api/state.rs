@@ -20,6 +20,7 @@ use crate::model::UtcTime;
 use crate::node::ReadNode;
 use crate::store::Store;
 use crate::supervisor::Supervisor;
+use crate::webhooks::Webhooks;
 
 /// The parts that the API is made of.
 pub struct Parts {
@@ -33,6 +34,8 @@ pub struct Parts {
     pub supervisor: Supervisor,
     /// The operator's verbs.
     pub control: Control,
+    /// The inbox of webhooks.
+    pub webhooks: Webhooks,
     /// The base node.
     pub node: Arc<dyn ReadNode>,
     /// Who may ask.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Database;
-use crate::store::commands::{DropExpired, PruneEvents, SeeTime};
+use crate::store::commands::{DropExpired, DropWebhookBodies, PruneEvents, SeeTime};
 use crate::store::{Store, StoreError};
 
 const PAUSE: Duration = Duration::from_mins(10);
@@ -35,6 +35,7 @@ async fn once(
         .clock()
         .now()
         .plus_ms(-DAY_MS * i64::from(settings.keep_events_days));
+    while !soft.is_cancelled() && store.commit(DropWebhookBodies { before }).await? > 0 {}
     let upto = store.prunable(before, settings.keep_events_size).await?;
     if upto == 0 {
         return Ok(());
@@ -46,7 +47,7 @@ async fn once(
             if pruned.kept > 0 {
                 tracing::warn!(
                     events.kept = pruned.kept,
-                    "old governance or payment events stay, because a module has not seen them"
+                    "old governance, webhook or payment events stay, because a module has not seen them"
                 );
             }
             break;

@@ -25,6 +25,7 @@ use crate::model::{NewEvent, kinds};
 use crate::node::{EmbeddedNode, EmbeddedSettings, NoNode, ReadNode, SubmitNode, announce};
 use crate::packages::Places;
 use crate::supervisor::{self, Supervisor, SupervisorSettings};
+use crate::webhooks::Webhooks;
 
 /// Event streams that may be open at the same time.
 const MAX_STREAMS: usize = 256;
@@ -71,7 +72,9 @@ impl App {
         let (read_node, submit_node) = start_node(&config, &life, node_stop);
         let journal = Journal::new(store.clone());
         let logs = LogStore::new(&config.data_dir, clock.clone());
-        let configurations = Configurations::new(store.clone(), key);
+        let configurations = Configurations::new(store.clone(), key.clone());
+        let webhooks = Webhooks::new(store.clone(), key, config.limits.webhook_body);
+        webhooks.reload().await?;
 
         let fleet = LateFleet::default();
         let control = Control::new(ControlParts {
@@ -79,6 +82,7 @@ impl App {
             fleet: Arc::new(fleet.clone()),
             configurations: configurations.clone(),
             read_node: read_node.clone(),
+            webhooks: webhooks.clone(),
             submit_node: submit_node.clone(),
             settings: control_settings(&config),
             tracker: life.tracker().clone(),
@@ -126,6 +130,7 @@ impl App {
             logs,
             supervisor: supervisor.clone(),
             control: control.clone(),
+            webhooks,
             node: read_node,
             auth,
             clock,

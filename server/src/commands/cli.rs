@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::exit::CommandError;
 use super::{
     base_node, config, doctor, events, login, module, node, openapi, operation, run, status, token,
-    trust,
+    trust, webhook,
 };
 use crate::config::{Config, ConfigError, Overrides, Surroundings};
 
@@ -122,6 +122,9 @@ pub enum Command {
     /// Say whose signed packages are taken
     #[command(subcommand)]
     Trust(trust::Trust),
+    /// Let sources send webhooks, and look at what came in
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     /// Check the data directory, the database, ports, programs and disk space
     Doctor,
     /// Print the OpenAPI description of the REST API
@@ -151,6 +154,7 @@ impl Cli {
             Command::Events(command) => command.run(options).await,
             Command::Token(command) => command.run(options).await,
             Command::Trust(command) => command.run(options).await,
+            Command::Webhook(command) => command.run(options).await,
             Command::Doctor => doctor::run(options).await,
             Command::Openapi => openapi::run(),
             Command::Config(command) => command.run(options),

@@ -27,6 +27,7 @@ mod status;
 mod token;
 mod trust;
 mod wait;
+mod webhook;
 
 pub use cli::{Cli, Command, Options};
 pub use exit::{CommandError, Exit, report};

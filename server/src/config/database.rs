@@ -5,7 +5,7 @@ use super::reader::{self, Key, Reader};
 const EVENT_DAYS: Key = Key::new(
     "database.keep_events_days",
     "30",
-    "Durable events older than so many days are removed. Governance and payment events that a\nmodule has not seen yet stay.",
+    "Durable events older than so many days are removed. Governance, webhook and payment\nevents that a module has not seen yet stay. Bodies of webhooks go as long after their verdict.",
 );
 const EVENT_SIZE: Key = Key::new(
     "database.keep_events_size",

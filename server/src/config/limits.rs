@@ -25,7 +25,13 @@ const SUBMISSIONS: Key = Key::new(
     "Submissions (transactions, blocks) that one module may make per minute.",
 );
 
-pub(super) const KEYS: &[Key] = &[SHUTDOWN, CALL, STORAGE, SUBMISSIONS];
+const WEBHOOK_BODY: Key = Key::new(
+    "limits.webhook_body",
+    "\"1 MiB\"",
+    "The largest body of a webhook that comes in.",
+);
+
+pub(super) const KEYS: &[Key] = &[SHUTDOWN, CALL, STORAGE, SUBMISSIONS, WEBHOOK_BODY];
 
 /// Deadlines and quotas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub struct Limits {
     pub module_storage: u64,
     /// Submissions of one module.
     pub submissions_per_minute: u32,
+    /// A webhook's body.
+    pub webhook_body: u64,
 }
 
 impl Limits {
@@ -47,6 +55,7 @@ impl Limits {
             call_deadline: reader.get(&CALL, reader::duration),
             module_storage: reader.get(&STORAGE, reader::size),
             submissions_per_minute: reader.get(&SUBMISSIONS, reader::count),
+            webhook_body: reader.get(&WEBHOOK_BODY, reader::size),
         }
     }
 }

@@ -66,6 +66,7 @@ pub struct SealedSecret {
 }
 
 /// The host's key for secrets at rest.
+#[derive(Clone)]
 pub struct SecretKey(XChaCha20Poly1305);
 
 impl std::fmt::Debug for SecretKey {
@@ -113,20 +114,10 @@ impl SecretKey {
 
     /// Encrypts a secret. It opens only for the same module and key.
     pub fn seal(&self, module: &ModuleName, key: &str, value: &Value) -> SealedSecret {
-        let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).expect("the system gives random bytes");
         let text = Zeroizing::new(value.to_string());
-        let context = context(module, key);
-        let payload = Payload {
-            msg: text.as_bytes(),
-            aad: context.as_bytes(),
-        };
-        let ciphertext = self.0.encrypt(&XNonce::from(nonce), payload);
-        let mut sealed = nonce.to_vec();
-        sealed.extend(ciphertext.expect("a configuration is far below the cipher's size limit"));
         SealedSecret {
             key: key.to_owned(),
-            sealed,
+            sealed: self.seal_bytes(&context(module, key), text.as_bytes()),
         }
     }
 
@@ -139,25 +130,39 @@ impl SecretKey {
         module: &ModuleName,
         secret: &SealedSecret,
     ) -> Result<Value, SecretKeyError> {
-        let failed = || SecretKeyError::Sealed {
-            module: module.clone(),
-            key: secret.key.clone(),
+        self.open_bytes(&context(module, &secret.key), &secret.sealed)
+            .and_then(|text| serde_json::from_slice(&text).ok())
+            .ok_or_else(|| SecretKeyError::Sealed {
+                module: module.clone(),
+                key: secret.key.clone(),
+            })
+    }
+
+    /// Encrypts bytes: nonce, then ciphertext with its tag. They open only in the same context,
+    /// which says what they are for and is unique to it.
+    pub fn seal_bytes(&self, context: &str, plain: &[u8]) -> Vec<u8> {
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce).expect("the system gives random bytes");
+        let payload = Payload {
+            msg: plain,
+            aad: context.as_bytes(),
         };
-        let (nonce, ciphertext) = secret
-            .sealed
-            .split_at_checked(NONCE_BYTES)
-            .ok_or_else(failed)?;
-        let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| failed())?;
-        let context = context(module, &secret.key);
+        let ciphertext = self.0.encrypt(&XNonce::from(nonce), payload);
+        let mut sealed = nonce.to_vec();
+        sealed.extend(ciphertext.expect("a secret is far below the cipher's size limit"));
+        sealed
+    }
+
+    /// Opens what [`SecretKey::seal_bytes`] made in the same context.
+    pub fn open_bytes(&self, context: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES)?;
+        let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
         let payload = Payload {
             msg: ciphertext,
             aad: context.as_bytes(),
         };
-        let text = self
-            .0
-            .decrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| failed())?;
-        serde_json::from_slice(&Zeroizing::new(text)).map_err(|_| failed())
+        let plain = self.0.decrypt(&XNonce::from(nonce), payload).ok()?;
+        Some(Zeroizing::new(plain))
     }
 }
 

@@ -49,6 +49,10 @@ codes! {
     ConfirmationMismatch = "confirmation_mismatch";
     /// A module that it cannot run without is not installed.
     DependencyMissing = "dependency_missing";
+    /// A webhook source of this name is there already.
+    WebhookSourceExists = "webhook_source_exists";
+    /// A webhook's body is kept no more.
+    WebhookBodyDropped = "webhook_body_dropped";
     /// It conflicts with the present state.
     Conflict = "conflict";
     /// It is not allowed here.

@@ -18,6 +18,7 @@ use crate::node::{ReadNode, SubmitNode};
 use crate::packages::Places;
 use crate::store::Store;
 use crate::store::commands::Refused;
+use crate::webhooks::Webhooks;
 
 /// What the node's configuration says of one module.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,6 +77,8 @@ pub struct ControlParts {
     pub configurations: Configurations,
     /// Where blocks are looked for.
     pub read_node: Arc<dyn ReadNode>,
+    /// The inbox of webhooks.
+    pub webhooks: Webhooks,
     /// Where blocks are mined.
     pub submit_node: Arc<dyn SubmitNode>,
     /// Where things lie.

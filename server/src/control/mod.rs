@@ -25,6 +25,7 @@ mod requests;
 mod rights;
 mod tokens;
 mod trust;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -39,3 +40,4 @@ pub use requests::{
 };
 pub use tokens::secret_hash;
 pub use trust::NewPublisher;
+pub use webhooks::NewWebhookSecret;

@@ -283,6 +283,8 @@ const fn plain(scope: Scope) -> &'static str {
         Scope::NodeControl => "Mine blocks",
         Scope::AuditRead => "Read the audit trail",
         Scope::MetricsRead => "Read metrics",
+        Scope::WebhooksRead => "See webhook sources and deliveries with their bodies",
+        Scope::WebhooksControl => "Change webhook sources and their secrets, replay deliveries",
         Scope::Admin => "Everything, also tokens",
     }
 }

@@ -94,7 +94,8 @@ pub(super) fn answer(
         UiTask(request) session.show_task(request);
         UiProgress(request) session.show_progress(request);
 
-        WebhooksBody(_) Err(ErrorReply::unsupported("this host does not take in webhooks yet"));
+        WebhooksBody(request) session.webhook_body(request).await;
+        WebhooksVerdict(request) session.judge_webhook(request).await;
     }
 }
 

@@ -12,6 +12,7 @@ mod params;
 mod session;
 mod storage;
 mod submissions;
+mod webhooks;
 
 pub use authorize::{Rights, authorize};
 pub use handshake::{Identity, welcome};

@@ -4,7 +4,7 @@ use bllvm_ipc::EventClass;
 use serde_json::Value;
 
 /// The host's own event types. The host alone publishes `chain.*`, `mempool.*`, `module.*`, `operation.*`,
-/// `audit.*`, `node.*` and `host.*`.
+/// `audit.*`, `node.*`, `webhook.*` and `host.*`.
 pub mod kinds {
     /// A block joined the best chain.
     pub const BLOCK_CONNECTED: &str = "chain.block_connected";
@@ -48,6 +48,12 @@ pub mod kinds {
     pub const AUDIT: &str = "audit.recorded";
     /// The base node went away or came back.
     pub const NODE_STATE: &str = "node.state_changed";
+    /// A webhook delivery is in the inbox, for the first time or again by replay.
+    pub const WEBHOOK_RECEIVED: &str = "webhook.received";
+    /// Alarm: a sender's delivery id came again with another body.
+    pub const WEBHOOK_CONFLICT: &str = "webhook.conflict";
+    /// A module judged a delivery.
+    pub const WEBHOOK_JUDGED: &str = "webhook.judged";
     /// The host started.
     pub const HOST_STARTED: &str = "host.started";
 }
@@ -62,6 +68,7 @@ pub const HOST_NAMESPACES: &[&str] = &[
     "node",
     "host",
     "events",
+    "webhook",
 ];
 
 /// An event that has no number yet.

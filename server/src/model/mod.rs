@@ -15,6 +15,7 @@ mod scope;
 mod state;
 mod time;
 mod trust;
+mod webhook;
 
 pub use audit::{Actor, AuditEntry, Once, Outcome};
 pub use bllvm_ipc::event::{EventClass, EventEnvelope};
@@ -30,3 +31,7 @@ pub use scope::{Scope, Scopes};
 pub use state::{DesiredState, Health, ObservedState, ReloadMode};
 pub use time::UtcTime;
 pub use trust::{TakenRelease, TrustedPublisher};
+pub use webhook::{
+    AttemptKind, DeliveryAttempt, DeliveryState, HmacHeaders, SignatureEncoding, SourceSettings,
+    WebhookDelivery, WebhookScheme, WebhookSecret, WebhookSource,
+};

@@ -31,6 +31,10 @@ words! {
         AuditRead = "audit:read",
         /// Read metrics.
         MetricsRead = "metrics:read",
+        /// Read webhook sources and deliveries, bodies included.
+        WebhooksRead = "webhooks:read",
+        /// Change webhook sources and their secrets, replay deliveries.
+        WebhooksControl = "webhooks:control",
         /// Everything, tokens included.
         Admin = "admin",
     }

@@ -31,6 +31,7 @@ mod tests;
 mod tokens;
 mod trust;
 mod tx;
+mod webhooks;
 mod writer;
 
 pub use audit::AuditFilter;
@@ -49,4 +50,5 @@ pub use storage::{StorageChange, StorageEntry};
 pub use tokens::Token;
 pub use trust::{Publishers, Releases};
 pub use tx::Tx;
+pub use webhooks::{DeliveryFilter, SealedWebhookSecret};
 pub use writer::Command;

@@ -84,6 +84,11 @@ impl<'a> Tx<'a> {
         self.pending.push(event, self.now)
     }
 
+    /// The number that the next event of this transaction gets.
+    pub(super) fn next_seq(&self) -> u64 {
+        self.pending.last + 1
+    }
+
     /// Writes an audit row and its event; and, where something was accepted of a request that may be
     /// repeated, that it was.
     pub async fn audit(

@@ -31,6 +31,7 @@ use crate::node::NoNode;
 use crate::store::Store;
 use crate::store::commands::FoundModule;
 use crate::supervisor::{self, Supervisor, SupervisorSettings};
+use crate::webhooks::Webhooks;
 
 pub(crate) const HOST_NAME: &str = "127.0.0.1:8480";
 const NOON: i64 = 1_795_348_800_000;
@@ -87,7 +88,8 @@ impl Node {
         let soft = CancellationToken::new();
         let tracker = TaskTracker::new();
         let key = SecretKey::open_or_create(dir.path()).unwrap();
-        let configurations = Configurations::new(store.clone(), key);
+        let configurations = Configurations::new(store.clone(), key.clone());
+        let webhooks = Webhooks::new(store.clone(), key, 1 << 20);
         let supervisor = Supervisor::start(supervisor::Parts {
             store: store.clone(),
             journal: journal.clone(),
@@ -106,6 +108,7 @@ impl Node {
             fleet: Arc::new(supervisor.clone()),
             configurations,
             read_node: base_node.clone(),
+            webhooks: webhooks.clone(),
             submit_node: base_node.clone(),
             settings: ControlSettings::new(dir.path()),
             tracker,
@@ -120,6 +123,7 @@ impl Node {
             logs,
             supervisor,
             control,
+            webhooks,
             node: base_node,
             clock: clock.clone(),
             hosts: Arc::new(Hosts::new([])),

@@ -9,3 +9,4 @@ mod problems;
 mod rpc;
 mod sessions;
 mod streams;
+mod webhooks;

@@ -38,12 +38,35 @@ pub async fn get_metrics(caller: Caller, State(api): State<Api>) -> ApiResult<An
         "Durable events ever journaled.",
     );
     text.sample("bllvm_journal_events_total", &[], api.store.last_seq());
+    webhooks(&api, &mut text).await?;
     modules(&api, &mut text).await?;
     api.inner().metrics.write(&mut text);
     Ok((
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         text.finish(),
     ))
+}
+
+async fn webhooks(api: &Api, text: &mut Text) -> ApiResult<()> {
+    let name = "bllvm_webhook_deliveries_total";
+    text.family(
+        name,
+        "counter",
+        "Webhooks that came in since the start, by what came of them.",
+    );
+    for ((source, outcome), count) in api.webhooks.counted() {
+        text.sample(name, &[("source", &source), ("outcome", outcome)], count);
+    }
+    let name = "bllvm_webhook_dead_letters";
+    text.family(
+        name,
+        "gauge",
+        "Webhook deliveries that a module refused or failed on.",
+    );
+    for (state, count) in api.store.webhook_dead_letters().await? {
+        text.sample(name, &[("state", state.as_str())], count);
+    }
+    Ok(())
 }
 
 /// A family of one number a module.

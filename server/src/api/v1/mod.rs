@@ -15,3 +15,4 @@ pub mod operations;
 pub mod publishers;
 pub mod releases;
 pub mod tokens;
+pub mod webhooks;

@@ -35,6 +35,7 @@ use crate::model::{
 use crate::node::NoNode;
 use crate::store::{AuditFilter, PageRequest, Store};
 use crate::supervisor::{CallFailure, Observed};
+use crate::webhooks::Webhooks;
 
 /// Modules that run because the test says so.
 #[derive(Debug, Default)]
@@ -251,8 +252,9 @@ fn control_over(store: &Store, fleet: &Arc<Told>, settings: &ControlSettings) ->
     Control::new(ControlParts {
         store: store.clone(),
         fleet: Arc::clone(fleet) as Arc<dyn Fleet>,
-        configurations: Configurations::new(store.clone(), key),
         read_node: Arc::new(NoNode::default()),
+        configurations: Configurations::new(store.clone(), key.clone()),
+        webhooks: Webhooks::new(store.clone(), key, 1 << 20),
         submit_node: Arc::new(NoNode::default()),
         settings: settings.clone(),
         tracker: TaskTracker::new(),

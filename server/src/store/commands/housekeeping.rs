@@ -7,7 +7,7 @@ use crate::store::row::{count, int};
 use crate::store::{Command, Pruned, StoreError, Tx};
 
 /// Removes events up to and with a number, but at most a few thousand: ask again while something
-/// was removed. Governance and payment events that some module has not applied stay.
+/// was removed. Governance, webhook and payment events that some module has not applied stay.
 #[derive(Clone, Copy, Debug)]
 pub struct PruneEvents {
     /// The newest event that may go; [`crate::store::Store::prunable`] knows.
@@ -22,7 +22,7 @@ impl Command for PruneEvents {
         let removed = sqlx::query!(
             "DELETE FROM events WHERE seq IN (
                  SELECT seq FROM events WHERE seq <= $1 AND NOT (
-                     (kind LIKE 'governance.%' OR kind LIKE '%.payment\\_%' ESCAPE '\\')
+                     (kind LIKE 'governance.%' OR kind LIKE 'webhook.%' OR kind LIKE '%.payment\\_%' ESCAPE '\\')
                      AND seq > coalesce((SELECT min(seq) FROM cursors), seq))
                  ORDER BY seq LIMIT 5000)",
             upto
@@ -32,7 +32,7 @@ impl Command for PruneEvents {
         .rows_affected();
         let kept = sqlx::query_scalar!(
             r#"SELECT count(*) AS "kept!: i64" FROM events WHERE seq <= $1
-               AND (kind LIKE 'governance.%' OR kind LIKE '%.payment\_%' ESCAPE '\')"#,
+               AND (kind LIKE 'governance.%' OR kind LIKE 'webhook.%' OR kind LIKE '%.payment\_%' ESCAPE '\')"#,
             upto
         )
         .fetch_one(tx.db())

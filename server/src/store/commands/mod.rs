@@ -19,6 +19,8 @@ mod storage;
 mod tests;
 mod tokens;
 mod trust;
+mod webhook_deliveries;
+mod webhook_sources;
 mod wishes;
 
 /// What the audit trail calls the operators' actions: the operation ids of the API.
@@ -65,6 +67,20 @@ pub mod actions {
     pub const REMOVE_PUBLISHER: &str = "remove_publisher";
     /// A module's release is remembered no more.
     pub const FORGET_RELEASE: &str = "forget_release";
+    /// A webhook source was made.
+    pub const CREATE_WEBHOOK_SOURCE: &str = "create_webhook_source";
+    /// A webhook source's settings changed.
+    pub const SET_WEBHOOK_SOURCE: &str = "set_webhook_source";
+    /// A webhook source was removed.
+    pub const DELETE_WEBHOOK_SOURCE: &str = "delete_webhook_source";
+    /// A webhook source got a new secret.
+    pub const ROTATE_WEBHOOK_SECRET: &str = "rotate_webhook_secret";
+    /// A delivery of our own making was sent through a source.
+    pub const TEST_WEBHOOK_SOURCE: &str = "test_webhook_source";
+    /// A delivery was announced again.
+    pub const REPLAY_WEBHOOK_DELIVERY: &str = "replay_webhook_delivery";
+    /// Many deliveries were announced again.
+    pub const REPLAY_WEBHOOK_DELIVERIES: &str = "replay_webhook_deliveries";
     /// Somebody logged in.
     pub const LOGIN: &str = "login";
     /// Somebody logged out.
@@ -86,5 +102,12 @@ pub use storage::{StorageDelete, StoragePut, StorageTransaction};
 pub use tokens::{AddToken, RevokeToken, TouchToken};
 pub use trust::{
     AddPublisher, ForgetRelease, RecordRelease, RemovePublisher, RotatePublisher, SeeTime,
+};
+pub use webhook_deliveries::{
+    DropWebhookBodies, JudgeWebhook, REPLAY_LIMIT, ReceiveWebhook, Received, ReplayWebhook,
+    ReplayWebhooks, Replayed,
+};
+pub use webhook_sources::{
+    AddWebhookSource, LIVE_SECRETS, RemoveWebhookSource, RotateWebhookSecret, SetWebhookSource,
 };
 pub use wishes::{RequestReload, Want};

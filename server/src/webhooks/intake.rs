@@ -1,0 +1,227 @@
+//! The way of one delivery: proven, within its rate, told from what came before, durable.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use super::live::{self, LiveSource, Sources};
+use super::verify::{Unproven, verify};
+use crate::configuration::SecretKey;
+use crate::model::Id;
+use crate::store::commands::{ReceiveWebhook, Received};
+use crate::store::{Store, StoreError};
+
+/// What is not proven is answered at a multiple of this after the body came, so that the time of
+/// the answer tells nothing about sources and secrets.
+const REFUSAL_STEP: Duration = Duration::from_millis(10);
+
+/// A delivery that is in the inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its id here.
+    pub delivery: Id,
+    /// Whether it was there before.
+    pub duplicate: bool,
+}
+
+/// Why a delivery is not in the inbox.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum IntakeError {
+    /// It is not proven, or not in time.
+    #[error(transparent)]
+    Unproven(#[from] Unproven),
+    /// The source sends too much.
+    #[error("the source sends more than it may: send it again later")]
+    TooMany {
+        /// When there is room.
+        retry: Duration,
+    },
+    /// The sender's id came before with another body.
+    #[error("this delivery id came before with another body, as delivery {0}")]
+    Conflict(Id),
+    /// It could not be made durable.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl IntakeError {
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unproven(Unproven::Signature) => "unproven",
+            Self::Unproven(Unproven::Stale { .. }) => "stale",
+            Self::Unproven(Unproven::Id { .. }) => "invalid",
+            Self::TooMany { .. } => "too_many",
+            Self::Conflict(_) => "conflict",
+            Self::Store(_) => "not_stored",
+        }
+    }
+}
+
+/// The inbox and its sources. Cheap to clone.
+#[derive(Clone)]
+pub struct Webhooks(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    key: SecretKey,
+    max_body: u64,
+    sources: RwLock<Arc<Sources>>,
+    /// One reading at a time, so that an older one never replaces a newer one.
+    reading: tokio::sync::Mutex<()>,
+    counts: Mutex<BTreeMap<(String, &'static str), u64>>,
+}
+
+impl std::fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Webhooks")
+    }
+}
+
+impl Webhooks {
+    /// An inbox that knows no source yet; [`Webhooks::reload`] reads them.
+    pub fn new(store: Store, key: SecretKey, max_body: u64) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            key,
+            max_body,
+            sources: RwLock::default(),
+            reading: tokio::sync::Mutex::default(),
+            counts: Mutex::default(),
+        }))
+    }
+
+    /// Reads the sources anew, after a change.
+    ///
+    /// # Errors
+    /// Where the database cannot be read; the sources known before go on.
+    pub async fn reload(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.0.reading.lock().await;
+        let before = self.sources();
+        let read = live::read(&self.0.store, &self.0.key, &before).await?;
+        *self
+            .0
+            .sources
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+        Ok(())
+    }
+
+    /// The host's key, under which secrets are kept.
+    pub fn key(&self) -> &SecretKey {
+        &self.0.key
+    }
+
+    /// The largest body that is taken. It is the same for all sources, known and unknown.
+    pub fn max_body(&self) -> u64 {
+        self.0.max_body
+    }
+
+    /// Takes a delivery in. It is durable when this answers.
+    ///
+    /// # Errors
+    /// [`IntakeError`]; nothing was kept of the delivery then.
+    pub async fn receive(
+        &self,
+        source: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Receipt, IntakeError> {
+        let began = Instant::now();
+        let source = self.source(source);
+        let taken = self.take(source.as_deref(), headers, body).await;
+        let outcome = match &taken {
+            Ok(receipt) if receipt.duplicate => "duplicate",
+            Ok(_) => "accepted",
+            Err(error) => error.outcome(),
+        };
+        // An unknown name is a stranger's text, which must not become a label.
+        let name = source.as_ref().map_or("unknown", |source| &source.name);
+        *self.counts().entry((name.to_owned(), outcome)).or_default() += 1;
+        if matches!(taken, Err(IntakeError::Unproven(Unproven::Signature))) {
+            let steps = began.elapsed().as_nanos() / REFUSAL_STEP.as_nanos() + 1;
+            let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+            tokio::time::sleep_until(began + REFUSAL_STEP * steps).await;
+        }
+        taken
+    }
+
+    async fn take(
+        &self,
+        source: Option<&LiveSource>,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Receipt, IntakeError> {
+        let now = self.0.store.clock().now();
+        let proof = verify(source, headers, &body, now)?;
+        let source = source.ok_or(Unproven::Signature)?;
+        source
+            .rate
+            .take(source.settings.rate_per_minute, Instant::now())
+            .map_err(|retry| IntakeError::TooMany { retry })?;
+        let digest: [u8; 32] = Sha256::digest(&body).into();
+        let media_type = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .map(|value| value.chars().take(128).collect());
+        let signed_by = source
+            .secrets
+            .iter()
+            .find(|secret| secret.id == proof.secret);
+        let receive = ReceiveWebhook {
+            source: source.name.clone(),
+            sender_id: proof.sender_id.unwrap_or_else(|| hex::encode(digest)),
+            by_digest: !source.settings.id_is_signed(),
+            digest,
+            kind: proof.kind,
+            media_type,
+            secret: proof.secret,
+            touch: signed_by.is_some_and(|secret| secret.touch(now)),
+            body,
+        };
+        match self.0.store.commit(receive).await? {
+            Received::New(delivery) => Ok(Receipt {
+                delivery,
+                duplicate: false,
+            }),
+            Received::Duplicate(delivery) => Ok(Receipt {
+                delivery,
+                duplicate: true,
+            }),
+            Received::Conflict(first) => {
+                tracing::error!(
+                    webhook.source = source.name,
+                    webhook.delivery = %first,
+                    "a webhook's delivery id came again with another body"
+                );
+                Err(IntakeError::Conflict(first))
+            }
+        }
+    }
+
+    /// What came of deliveries since the start, by source and outcome.
+    pub fn counted(&self) -> BTreeMap<(String, &'static str), u64> {
+        self.counts().clone()
+    }
+
+    pub(super) fn source(&self, name: &str) -> Option<Arc<LiveSource>> {
+        self.sources().get(name).cloned()
+    }
+
+    fn sources(&self) -> Arc<Sources> {
+        self.0
+            .sources
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn counts(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, &'static str), u64>> {
+        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
