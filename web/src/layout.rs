@@ -96,6 +96,7 @@ impl Chrome {
                 "running",
             ),
             ("/events", "Events", 0, ""),
+            ("/webhooks", "Webhooks", 0, ""),
             ("/audit", "Audit", 0, ""),
             ("/tokens", "Tokens", 0, ""),
             ("/settings", "Settings", 0, ""),

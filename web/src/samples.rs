@@ -148,6 +148,8 @@ pub fn draw_all() -> Result<Vec<Drawn>, askama::Error> {
         "events" => pages::Events,
         "audit" => pages::Audit,
         "tokens" => pages::Tokens,
+        "webhooks" => pages::Webhooks,
+        "delivery" => pages::DeliveryPage,
         "settings" => pages::Settings,
     }
     Ok(drawn)

@@ -28,6 +28,7 @@ mod settings;
 mod tests;
 mod tokens;
 mod visit;
+mod webhooks;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -63,6 +64,13 @@ fn pages() -> Router<Api> {
         .route("/audit", get(audit::show))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{id}/revoke", post(tokens::revoke))
+        .route("/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/webhook-sources/{name}/rotate", post(webhooks::rotate))
+        .route("/webhook-sources/{name}/remove", post(webhooks::remove))
+        .route("/webhook-sources/{name}/test", post(webhooks::test))
+        .route("/deliveries/replay-dead", post(webhooks::replay_dead))
+        .route("/deliveries/{id}", get(webhooks::show))
+        .route("/deliveries/{id}/replay", post(webhooks::replay))
         .route("/settings", get(settings::show))
 }
 

@@ -12,6 +12,7 @@ mod overview;
 mod review;
 mod settings;
 mod tokens;
+mod webhooks;
 
 pub use audit::{Audit, AuditRow};
 pub use error::{ErrorPage, WayOut};
@@ -24,3 +25,6 @@ pub use overview::{Overview, Tally};
 pub use review::{CapabilityAsk, Review};
 pub use settings::{FactGroup, ProgramLink, Settings};
 pub use tokens::{FreshToken, ScopeChoice, TokenRow, Tokens};
+pub use webhooks::{
+    AttemptRow, DeliveryPage, DeliveryRow, FreshSecret, NewSource, SecretRow, SourceRow, Webhooks,
+};

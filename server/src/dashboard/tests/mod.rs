@@ -4,3 +4,4 @@ mod browser;
 mod forms;
 mod login;
 mod pages;
+mod webhooks;

@@ -22,7 +22,7 @@ const OF_A_MODULE: [&str; 9] = [
     "/runs",
     "/danger",
 ];
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 14] = [
     "/",
     "/modules",
     "/node",
@@ -32,6 +32,8 @@ const OTHERS: [&str; 12] = [
     "/audit",
     "/audit?q=host",
     "/tokens",
+    "/webhooks",
+    "/webhooks?dead=true",
     "/settings",
     "/login",
     "/events?before=1",
