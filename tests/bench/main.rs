@@ -15,6 +15,7 @@ mod reload;
 mod respawn;
 mod spawn;
 mod stats;
+mod webhooks;
 
 use stats::Row;
 
@@ -32,6 +33,7 @@ const ALL: &[(&str, Measure)] = &[
     ("memory", fifty::memory),
     ("shutdown", fifty::shutdown),
     ("neighbours", neighbours::measure),
+    ("webhooks", webhooks::measure),
 ];
 
 fn main() -> anyhow::Result<()> {
