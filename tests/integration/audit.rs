@@ -97,6 +97,18 @@ fn cases(server: &TestServer) -> Vec<Case> {
         case("reload_module", none("reload"), empty(), NO),
         case("unload_module", well("unload"), empty(), YES),
         case("unload_module", none("unload"), empty(), NO),
+        case(
+            "set_module_sandbox",
+            well("sandbox"),
+            json!({ "waive": ["landlock_files"] }),
+            YES,
+        ),
+        case(
+            "set_module_sandbox",
+            none("sandbox"),
+            json!({ "waive": [] }),
+            NO,
+        ),
         case("disable_module", well("disable"), empty(), YES),
         case("disable_module", none("disable"), empty(), NO),
         case("enable_module", well("enable"), empty(), YES),

@@ -106,6 +106,12 @@ impl Recipe {
         self
     }
 
+    /// Asks for, and is given, the right to start other programs.
+    pub fn starting_programs(mut self) -> Self {
+        self.grant.programs = true;
+        self.with("[sandbox]\nprograms = true")
+    }
+
     pub fn without_capabilities(mut self) -> Self {
         self.grant.capabilities = BTreeSet::new();
         self
@@ -193,7 +199,18 @@ impl Host {
     }
 
     pub async fn install_as(&self, called: &str, recipe: Recipe) -> ModuleName {
-        let program = Path::new(env!("CARGO_BIN_EXE_misbehaving"));
+        // Another user may have no way to the build's folder.
+        let copy = std::env::var_os("TEST_ESCAPES_MODULE").map(PathBuf::from);
+        let program = copy.unwrap_or_else(|| env!("CARGO_BIN_EXE_misbehaving").into());
+        self.install_program(called, &program, recipe).await
+    }
+
+    pub async fn install_program(
+        &self,
+        called: &str,
+        program: &Path,
+        recipe: Recipe,
+    ) -> ModuleName {
         let module = name(called);
         let folder = self.folder(&module);
         std::fs::create_dir_all(&folder).unwrap();

@@ -17,6 +17,7 @@ async fn a_module_sees_its_own_environment_and_descriptors_only() {
     let allowed = [
         "PATH",
         "HOME",
+        "TMPDIR",
         "LANG",
         "TZ",
         "LISTEN_FDS",
@@ -37,9 +38,11 @@ async fn a_module_sees_its_own_environment_and_descriptors_only() {
     assert_eq!(seen["env"]["HOME"], data_dir.display().to_string());
 }
 
-async fn daemons_end(pid_namespaces: bool) {
-    let host = Host::with(|settings| settings.pid_namespaces = pid_namespaces).await;
-    let bad = host.install(module("double_forks")).await;
+async fn daemons_end(namespaces: bool) {
+    let host = Host::with(|settings| settings.namespaces = namespaces).await;
+    let bad = host
+        .install(module("double_forks").starting_programs())
+        .await;
     host.load(&bad).await;
     host.until_state(&bad, ObservedState::Running).await;
     let with_daemon = processes_in(&host.dir.path().join("module-data"));
@@ -64,14 +67,15 @@ async fn daemons_end_with_their_module_also_without_a_namespace() {
 #[test]
 #[ignore = "started by the tests that kill it"]
 fn a_host_to_be_killed() {
-    let Ok(namespaces) = std::env::var("TEST_PID_NAMESPACES") else {
+    let Ok(namespaces) = std::env::var("TEST_NAMESPACES") else {
         return;
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let host = Host::with(|settings| settings.pid_namespaces = namespaces == "true").await;
+        let host = Host::with(|settings| settings.namespaces = namespaces == "true").await;
         for behaviour in ["well_behaved", "double_forks", "hangs"] {
-            let module = host.install(module(behaviour)).await;
+            let recipe = module(behaviour).starting_programs();
+            let module = host.install(recipe).await;
             host.load(&module).await;
         }
         println!("home: {}", host.dir.path().display());
@@ -88,7 +92,7 @@ fn a_killed_host_leaves_no_orphan(namespaces: bool) {
             "--nocapture",
             "isolation::a_host_to_be_killed",
         ])
-        .env("TEST_PID_NAMESPACES", namespaces.to_string())
+        .env("TEST_NAMESPACES", namespaces.to_string())
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();

@@ -3,6 +3,7 @@
 
 mod bad_modules;
 mod crashes;
+mod escapes;
 mod harness;
 mod isolation;
 mod life;

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use bllvm_launch::{Policy, Report};
 
 use crate::report::Status;
+use crate::sandbox::namespaces;
 
 fn main() -> ExitCode {
     let Some(policy) = std::env::args().nth(1) else {
@@ -31,16 +32,25 @@ fn main() -> ExitCode {
     if let Err(failure) = watch::become_parent(&policy, &mut status) {
         return give_up(&mut status, failure);
     }
-    match module::start(&policy) {
-        Ok(module) => {
-            status.send(&Report::Started { pid: module });
-            watch::until_the_end(module, &mut status)
+    let view = namespaces::enter(&policy, watch::is_init(), &mut status);
+    let generations = match watch::become_first(&policy, view, &mut status) {
+        Ok(watch::Role::Parent { generations }) => generations,
+        Ok(watch::Role::Done(code)) => return code,
+        Err(failure) => return give_up(&mut status, failure),
+    };
+    match module::start(&policy, view.own_users, &mut status) {
+        Ok(pid) => {
+            status.send(&Report::Started { pid, generations });
+            watch::until_the_end(pid, &mut status)
         }
         Err(failure) => give_up(&mut status, failure),
     }
 }
 
 fn give_up(status: &mut Status, failure: report::Failure) -> ExitCode {
-    status.send(&failure.into());
+    // Which layers are missing was told already.
+    if failure.what != report::PROTECT {
+        status.send(&failure.into());
+    }
     ExitCode::from(127)
 }

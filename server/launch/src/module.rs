@@ -6,24 +6,26 @@ use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
-use bllvm_launch::{Policy, Program};
+use bllvm_launch::{Policy, Program, Report};
 
-use crate::report::{Failure, STEPS};
-use crate::sandbox;
+use crate::report::{Failure, STEPS, Status};
+use crate::sandbox::{self, Secret};
 
 /// Forks, and executes the module in the child. Returns when the program runs.
 #[expect(unsafe_code, reason = "fork; this program has one thread")]
-pub fn start(policy: &Policy) -> Result<i32, Failure> {
+pub fn start(policy: &Policy, own_users: bool, status: &mut Status) -> Result<i32, Failure> {
     let (refusal, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|_| Failure::last("open a pipe"))?;
     let parent = rustix::process::getpid().as_raw_nonzero().get();
     // SAFETY: with one thread, the child may do whatever the parent may.
     match unsafe { libc::fork() } {
         -1 => Err(Failure::last("start a process")),
-        0 => become_module(policy, parent, &tell),
+        0 => become_module(policy, parent, own_users, status, &tell),
         child => {
             drop(tell);
             close_what_is_the_modules(policy);
+            sandbox::keep_right_to_kill();
+            crate::watch::close_to_others();
             let mut answer = [0; 5];
             if File::from(refusal).read_exact(&mut answer).is_err() {
                 // Closed by a successful exec.
@@ -40,7 +42,7 @@ pub fn start(policy: &Policy) -> Result<i32, Failure> {
 
 /// The channel and the listeners are the module's alone: its end must be seen.
 #[expect(unsafe_code, reason = "descriptors by number")]
-fn close_what_is_the_modules(policy: &Policy) {
+pub fn close_what_is_the_modules(policy: &Policy) {
     for fd in inherited(policy) {
         // SAFETY: the host opened these descriptors for the module; nothing here uses them.
         drop(unsafe { OwnedFd::from_raw_fd(fd) });
@@ -57,10 +59,16 @@ pub fn inherited(policy: &Policy) -> std::ops::Range<i32> {
 }
 
 #[expect(unsafe_code, reason = "the child between fork and exec")]
-fn become_module(policy: &Policy, parent: i32, tell: &OwnedFd) -> ! {
-    let step = match prepare(policy, parent) {
-        Ok(()) => {
-            execute(policy);
+fn become_module(
+    policy: &Policy,
+    parent: i32,
+    own_users: bool,
+    status: &mut Status,
+    tell: &OwnedFd,
+) -> ! {
+    let step = match prepare(policy, parent, own_users, status) {
+        Ok(secret) => {
+            execute(policy, secret);
             0
         }
         Err(step) => step,
@@ -76,13 +84,15 @@ fn become_module(policy: &Policy, parent: i32, tell: &OwnedFd) -> ! {
 }
 
 #[expect(unsafe_code, reason = "plain system calls on our own process")]
-fn prepare(policy: &Policy, parent: i32) -> Result<(), u8> {
+fn prepare(
+    policy: &Policy,
+    parent: i32,
+    own_users: bool,
+    status: &mut Status,
+) -> Result<Secret, u8> {
     // SAFETY: no pointers but to a local signal set, which lives through the calls.
     unsafe {
-        if libc::setpgid(0, 0) != 0
-            || libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) != 0
-            || libc::getppid() != parent
-        {
+        if libc::setpgid(0, 0) != 0 {
             return Err(3);
         }
         // Rust's runtime ignores it in us; the module decides for itself.
@@ -90,14 +100,36 @@ fn prepare(policy: &Policy, parent: i32) -> Result<(), u8> {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        libc::umask(0o077);
     }
-    std::env::set_current_dir(&policy.cwd).map_err(|_| 1)?;
-    sandbox::enter(policy)
+    std::env::set_current_dir(&policy.data_dir).map_err(|_| 1)?;
+    let secret = Secret::draw().map_err(|_| 2)?;
+    let tie = || die_with(parent);
+    let missing = sandbox::give_up(policy, own_users, secret, status, tie)?;
+    if !missing.is_empty() {
+        status.send(&Report::Refused { missing });
+        return Err(2);
+    }
+    Ok(secret)
+}
+
+/// A change of user takes the death signal away, so that this comes after it.
+#[expect(unsafe_code, reason = "plain system calls on our own process")]
+fn die_with(parent: i32) -> Result<(), u8> {
+    // SAFETY: no pointers are involved.
+    unsafe {
+        if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) != 0
+            || libc::getppid() != parent
+        {
+            return Err(3);
+        }
+    }
+    Ok(())
 }
 
 /// Executes the program; returns only on failure.
 #[expect(unsafe_code, reason = "exec")]
-fn execute(policy: &Policy) {
+fn execute(policy: &Policy, secret: Secret) {
     let text = |text: &str| CString::new(text).unwrap_or_default();
     let argv: Vec<CString> = policy.argv.iter().map(|one| text(one)).collect();
     let own_pid = std::process::id().to_string();
@@ -129,6 +161,8 @@ fn execute(policy: &Policy) {
             argv.as_ptr(),
             env.as_ptr(),
             flags,
+            // The kernel does not read this one; the filter of system calls does.
+            secret.0,
         );
     }
 }

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use bllvm_launch::{Policy, Program, Report};
+use bllvm_launch::{Hold, Layer, Policy, Program, Report};
 
-use crate::report::{Failure, Status};
-use crate::{module, sandbox};
+use crate::module;
+use crate::report::{Failure, Status, found};
+use crate::sandbox::namespaces::{self, View};
 
 /// The host asks for everything to be killed at once.
 const KILL_ALL: i32 = libc::SIGUSR1;
@@ -20,33 +21,164 @@ const WATCHED: [i32; 5] = [
     libc::SIGCHLD,
 ];
 
-fn is_init() -> bool {
+/// Whether this process is the first of a PID namespace.
+pub fn is_init() -> bool {
     std::process::id() == 1
+}
+
+/// What this process is to do next.
+pub enum Role {
+    /// Start the module and watch it.
+    Parent {
+        /// How many generations below the launcher the module will be.
+        generations: u32,
+    },
+    /// Its work is done: this is how it ends.
+    Done(ExitCode),
 }
 
 /// Makes this process fit to be a module's parent.
 #[expect(unsafe_code, reason = "plain system calls on our own process")]
 pub fn become_parent(policy: &Policy, status: &mut Status) -> Result<(), Failure> {
-    let death_signal = if is_init() { libc::SIGKILL } else { HOST_DIED };
     let watched = watched();
     // SAFETY: `watched` lives through the calls.
     unsafe {
         libc::sigprocmask(libc::SIG_BLOCK, &raw const watched, std::ptr::null_mut());
-        if libc::prctl(libc::PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0 {
-            return Err(Failure::last("tie this process to the host"));
-        }
         // Descendants that lose their parent become ours; as PID 1 they do anyway.
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         libc::setsid();
     }
+    die_with_parent()?;
     if status.is_orphaned() {
         std::process::exit(1);
     }
     close_the_rest(policy)?;
-    for layer in sandbox::layers(is_init()) {
-        status.send(&layer);
+    found(
+        status,
+        Layer::Descriptors,
+        Hold::Enforced,
+        "it inherits its channel, its listeners and three standard streams, and nothing else",
+    );
+    join_control_group(policy, status);
+    Ok(())
+}
+
+#[expect(unsafe_code, reason = "plain system calls on our own process")]
+fn die_with_parent() -> Result<(), Failure> {
+    let death_signal = if is_init() { libc::SIGKILL } else { HOST_DIED };
+    // SAFETY: no pointers are involved.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, death_signal, 0, 0, 0) } != 0 {
+        return Err(Failure::last("tie this process to the host"));
     }
     Ok(())
+}
+
+fn join_control_group(policy: &Policy, status: &mut Status) {
+    // Where there is none, the host tells why.
+    let Some(folder) = &policy.sandbox.control_group else {
+        return;
+    };
+    match std::fs::write(folder.join("cgroup.procs"), "0") {
+        Ok(()) => found(
+            status,
+            Layer::ControlGroup,
+            Hold::Enforced,
+            "memory, processes and processor time of all its processes together",
+        ),
+        Err(error) => found(
+            status,
+            Layer::ControlGroup,
+            Hold::Unavailable,
+            format!("it could not be joined: {error}"),
+        ),
+    };
+}
+
+/// Becomes the first process of the namespace that was made, where one was; this process then
+/// passes on signals to it, and its end.
+#[expect(unsafe_code, reason = "fork; this program has one thread")]
+pub fn become_first(policy: &Policy, view: View, status: &mut Status) -> Result<Role, Failure> {
+    // A new user namespace takes the death signal away.
+    die_with_parent()?;
+    if status.is_orphaned() {
+        std::process::exit(1);
+    }
+    if !view.child_is_first {
+        if is_init() && view.own_mounts {
+            namespaces::own_proc();
+        }
+        return Ok(Role::Parent { generations: 1 });
+    }
+    let (alive, hold) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(|_| Failure::last("open a pipe"))?;
+    // SAFETY: with one thread, the child may do whatever the parent may.
+    match unsafe { libc::fork() } {
+        -1 => Err(Failure::last("start a process")),
+        0 => {
+            drop(hold);
+            die_with_parent()?;
+            if is_closed(&alive) {
+                std::process::exit(1);
+            }
+            if view.own_mounts {
+                namespaces::own_proc();
+            }
+            Ok(Role::Parent { generations: 2 })
+        }
+        first => {
+            drop(alive);
+            module::close_what_is_the_modules(policy);
+            status.close();
+            close_to_others();
+            Ok(Role::Done(pass_on(first)))
+        }
+    }
+}
+
+/// A module of our own user cannot look into us from now on.
+#[expect(unsafe_code, reason = "a plain system call on our own process")]
+pub fn close_to_others() {
+    // SAFETY: no pointers are involved.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+}
+
+/// Whether the other end of a pipe is gone.
+fn is_closed(pipe: &std::os::fd::OwnedFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::new(pipe, PollFlags::IN)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut fds, Some(&at_once)).is_ok_and(|_| fds[0].revents().contains(PollFlags::HUP))
+}
+
+/// Waits for the end of the namespace's first process, with which all in it end.
+#[expect(unsafe_code, reason = "waiting for signals and a child")]
+fn pass_on(first: i32) -> ExitCode {
+    let watched = watched();
+    loop {
+        // SAFETY: the sets and the status live through the calls.
+        let (signal, ended, status) = unsafe {
+            let signal = libc::sigwaitinfo(&raw const watched, std::ptr::null_mut());
+            let mut status = 0;
+            let ended = libc::waitpid(first, &raw mut status, libc::WNOHANG) == first;
+            (signal, ended, status)
+        };
+        if ended {
+            let code = if libc::WIFSIGNALED(status) {
+                128 + libc::WTERMSIG(status)
+            } else {
+                libc::WEXITSTATUS(status)
+            };
+            return ExitCode::from(u8::try_from(code).unwrap_or(1));
+        }
+        match signal {
+            libc::SIGTERM | libc::SIGINT => send(first, libc::SIGTERM),
+            KILL_ALL | HOST_DIED => send(first, libc::SIGKILL),
+            _ => {}
+        }
+    }
 }
 
 /// Whatever else the host had open is not for us: closed, and what is ours is not passed on.

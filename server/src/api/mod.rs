@@ -68,6 +68,10 @@ fn resources() -> OpenApiRouter<Api> {
             modules::grants::get_module_grants,
             modules::grants::set_module_grants
         ))
+        .routes(routes!(
+            modules::sandbox::get_module_sandbox,
+            modules::sandbox::set_module_sandbox
+        ))
         .routes(routes!(modules::logs::get_module_logs))
         .routes(routes!(modules::runs::list_module_runs))
         .routes(routes!(modules::stats::get_module_stats))

@@ -14,6 +14,7 @@ use super::client::{Client, encoded};
 use super::module_config::Config;
 use super::wait::{self, Waiting};
 use super::{module_views as views, output, sse};
+use crate::model::RequiredLayer;
 
 /// The commands for modules.
 #[derive(Debug, Subcommand)]
@@ -138,6 +139,22 @@ pub enum Module {
         /// Give everything that its manifest asks for
         #[arg(long)]
         requested: bool,
+    },
+    /// Show what a module can and cannot do on this machine, and what sees to that
+    Sandbox {
+        /// The module's name
+        name: ModuleName,
+        /// Let it start without these layers, and no others, where this system lacks them
+        #[arg(
+            long,
+            value_name = "LAYER",
+            value_delimiter = ',',
+            conflicts_with = "require_all"
+        )]
+        waive: Vec<RequiredLayer>,
+        /// Waive nothing any more
+        #[arg(long)]
+        require_all: bool,
     },
 }
 
@@ -291,6 +308,20 @@ impl Module {
             } => {
                 grant(client, options, &name, &add, &remove, requested).await?;
             }
+            Self::Sandbox {
+                name,
+                waive,
+                require_all,
+            } => {
+                let path = format!("{}/sandbox", of(&name));
+                let view = if require_all || !waive.is_empty() {
+                    let body = json!({ "waive": waive });
+                    client.send(Method::PUT, &path, Some(body)).await?.body
+                } else {
+                    client.get(&path).await?.body
+                };
+                print(options, &view, || views::sandbox(&view));
+            }
         }
         Ok(())
     }
@@ -441,6 +472,8 @@ async fn grant(
             ("may not", output::field(&view, "missing")),
             ("listens on", output::field(&view, "granted.listeners")),
             ("connects to", output::field(&view, "granted.outgoing")),
+            ("UDP", output::field(&view, "granted.udp")),
+            ("starts programs", output::field(&view, "granted.programs")),
         ])
     });
     Ok(())

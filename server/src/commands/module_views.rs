@@ -153,6 +153,9 @@ pub fn info(module: &Value) -> String {
         .filter(|(name, value)| !name.is_empty() || !value.is_empty())
         .collect();
     let mut text = output::facts(&facts);
+    if let Some(view) = module.get("sandbox") {
+        let _ = write!(text, "\n\nsandbox\n{}", output::facts(&sandbox_words(view)));
+    }
     for (head, key) in [
         ("methods", "methods"),
         ("status", "status"),
@@ -166,6 +169,44 @@ pub fn info(module: &Value) -> String {
         }
     }
     text
+}
+
+/// What a module can and cannot do, and the layers that see to it.
+pub fn sandbox(view: &Value) -> String {
+    let mut text = output::facts(&sandbox_words(view));
+    let layers = view.get("layers").map_or(&[][..], output::items);
+    if layers.is_empty() {
+        text.push_str("\n\nIt does not run; what holds is known when it does.");
+        return text;
+    }
+    let rows: Vec<Vec<String>> = layers
+        .iter()
+        .map(|layer| output::row(layer, &["layer", "state", "detail"]))
+        .collect();
+    text.push_str("\n\n");
+    text.push_str(&output::table(
+        &["LAYER", "STATE", "WHAT HOLDS OR IS MISSING"],
+        &rows,
+    ));
+    text
+}
+
+fn sandbox_words(view: &Value) -> [(&'static str, String); 4] {
+    let lines = |path: &str| {
+        let items = view.pointer(path).and_then(Value::as_array);
+        let items = items.map_or(&[][..], Vec::as_slice);
+        items
+            .iter()
+            .map(output::short)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    [
+        ("can", lines("/words/can")),
+        ("cannot", lines("/words/cannot")),
+        ("not kept from", lines("/words/open")),
+        ("waived", lines("/waived")),
+    ]
 }
 
 /// A method, status field or task in a line.

@@ -31,6 +31,8 @@ impl Run {
             assignments.push(("--listen", format!("http.listen={address}")));
         }
         let config = options.load(assignments)?;
+        // Modules' users pass through the data directory: what the node makes is its own.
+        rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
         telemetry::start(&config.telemetry);
         let deadline = config.limits.shutdown_deadline;
         let app = App::build(config, Arc::new(SystemClock)).await?;

@@ -1,13 +1,13 @@
 //! Rights: what a manifest asks for, and what an operator gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bllvm_ipc::Capability;
 use bllvm_manifest::{Manifest, ModuleName};
 
 use super::{Control, ControlCode, ControlError};
-use crate::model::{Actor, Grant, Outgoing};
-use crate::store::commands::{SetGrant, actions};
+use crate::model::{Actor, Grant, Outgoing, RequiredLayer};
+use crate::store::commands::{SetGrant, Waive, actions};
 
 impl Control {
     /// Gives a module rights; all that are not named are taken from it. A running module's requests
@@ -35,6 +35,33 @@ impl Control {
             Ok(grant)
         };
         self.audited(actions::SET_GRANT, name, by, verb).await
+    }
+}
+
+impl Control {
+    /// Lets a module start without layers of the sandbox that this system cannot put up, and
+    /// requires all others again. One that failed for want of a layer is tried at once.
+    ///
+    /// # Errors
+    /// Where the module is not known.
+    pub async fn waive(
+        &self,
+        name: &ModuleName,
+        layers: BTreeSet<RequiredLayer>,
+        by: &Actor,
+    ) -> Result<(), ControlError> {
+        let verb = async {
+            self.module(name).await?;
+            let waive = Waive {
+                name: name.clone(),
+                layers,
+                by: by.clone(),
+            };
+            self.store().commit(waive).await?;
+            self.fleet().wake(name);
+            Ok(())
+        };
+        self.audited(actions::WAIVE_LAYERS, name, by, verb).await
     }
 }
 
@@ -69,6 +96,8 @@ pub(super) fn requested(manifest: &Manifest) -> Result<Grant, ControlError> {
         capabilities,
         listeners,
         outgoing: (&manifest.network.outgoing).into(),
+        udp: manifest.network.udp,
+        programs: manifest.sandbox.programs,
     })
 }
 
@@ -90,6 +119,14 @@ pub(super) fn beyond(asked: &Grant, granted: &Grant) -> Vec<String> {
         }
         (_, Outgoing::Any) => {}
     }
+    for (asked, granted, what) in [
+        (asked.udp, granted.udp, "UDP"),
+        (asked.programs, granted.programs, "starting other programs"),
+    ] {
+        if asked && !granted {
+            more.push(what.to_owned());
+        }
+    }
     more
 }
 
@@ -101,6 +138,27 @@ pub(super) fn check_grant(manifest: &Manifest, grant: &Grant) -> Result<(), Cont
         return Err(invalid(format!(
             "`{extra}` is not asked for by {} {}: leave it out",
             manifest.name, manifest.version
+        )));
+    }
+    let both = format!("{} {}", manifest.name, manifest.version);
+    for (given, asked, what, key) in [
+        (grant.udp, asked.udp, "UDP", "udp"),
+        (
+            grant.programs,
+            asked.programs,
+            "to start other programs",
+            "programs",
+        ),
+    ] {
+        if given && !asked {
+            return Err(invalid(format!(
+                "`{key}`: {both} does not ask for {what}: leave it out"
+            )));
+        }
+    }
+    if let Some(port) = grant.outgoing.beyond(&asked.outgoing) {
+        return Err(invalid(format!(
+            "`outgoing`: {both} does not ask to connect to {port}: leave it out"
         )));
     }
     let known: Vec<&str> = asked.listeners.keys().map(String::as_str).collect();

@@ -102,6 +102,8 @@ fn consent(module: &Module, fields: &Fields) -> ApiResult<LoadRequest> {
                 .map(|(name, address)| (name.to_string(), *address))
                 .collect(),
             outgoing: Outgoing::from(&network.outgoing),
+            udp: network.udp,
+            programs: module.manifest.sandbox.programs,
         }),
     })
 }

@@ -17,6 +17,12 @@ pub struct Grant {
     pub listeners: BTreeMap<String, SocketAddr>,
     /// Ports to which the module may connect; `any` stands for all.
     pub outgoing: Outgoing,
+    /// Whether the module may use UDP.
+    #[serde(default)]
+    pub udp: bool,
+    /// Whether the module may start other programs.
+    #[serde(default)]
+    pub programs: bool,
 }
 
 /// Ports to which a module may connect: `"any"` or a list of ports.
@@ -32,6 +38,20 @@ pub enum Outgoing {
 impl Default for Outgoing {
     fn default() -> Self {
         Self::Ports(BTreeSet::new())
+    }
+}
+
+impl Outgoing {
+    /// Something that this allows and `most` does not.
+    pub fn beyond(&self, most: &Self) -> Option<String> {
+        match (self, most) {
+            (_, Self::Any) => None,
+            (Self::Any, Self::Ports(_)) => Some("any port".to_owned()),
+            (Self::Ports(these), Self::Ports(most)) => these
+                .difference(most)
+                .next()
+                .map(|port| format!("port {port}")),
+        }
     }
 }
 

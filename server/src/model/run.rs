@@ -4,7 +4,7 @@ use bllvm_manifest::ModuleName;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Id, ReloadMode, UtcTime};
+use super::{Id, IsolationLayer, ReloadMode, UtcTime};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -61,4 +61,6 @@ pub struct Run {
     pub reload: Option<ReloadMode>,
     /// The last lines of its output, kept when it ended badly.
     pub last_output: Vec<String>,
+    /// What stood between it and the machine, layer by layer.
+    pub isolation: Vec<IsolationLayer>,
 }

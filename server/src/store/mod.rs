@@ -14,6 +14,7 @@ mod facts;
 mod feed;
 mod handle;
 mod idempotency;
+mod isolation;
 mod lock;
 mod modules;
 mod open;

@@ -20,6 +20,7 @@ struct RunRow {
     exit: Option<String>,
     reload: Option<String>,
     last_output: String,
+    isolation: String,
 }
 
 impl TryFrom<RunRow> for Run {
@@ -37,6 +38,7 @@ impl TryFrom<RunRow> for Run {
             exit: from_json_option(TABLE, row.exit.as_deref())?,
             reload: row.reload.map(|mode| word(TABLE, &mode)).transpose()?,
             last_output: from_json(TABLE, &row.last_output)?,
+            isolation: from_json(TABLE, &row.isolation)?,
         })
     }
 }

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::ledger::Ledger;
 use super::process::Spawner;
 use super::programs::Programs;
+use super::sandbox::{ControlGroups, Users};
 use super::{ConfigSource, Registry, SupervisorSettings};
 use crate::clock::SharedClock;
 use crate::ipc::Services;
@@ -65,6 +66,8 @@ pub(super) struct Context {
     pub services: Arc<Services>,
     pub registry: Arc<Registry>,
     pub spawner: Spawner,
+    pub users: Users,
+    pub control_groups: ControlGroups,
     pub programs: Programs,
     pub ledger: Ledger,
     /// When the host must have stopped, once it is stopping.
@@ -97,7 +100,9 @@ impl Context {
             logs: parts.logs,
             clock: parts.clock,
             configs: parts.configs,
-            spawner: Spawner::start(parts.settings.pid_namespaces)?,
+            spawner: Spawner::start(parts.settings.namespaces)?,
+            users: Users::find(&parts.settings.data_dir),
+            control_groups: ControlGroups::find(),
             settings: parts.settings,
             tracker: parts.tracker,
             hard: parts.hard,

@@ -3,7 +3,7 @@
 use bllvm_ipc::WireError;
 
 use super::listeners::ListenerError;
-use super::process::{ProcessEnd, SpawnError};
+use super::process::{Life, ProcessEnd, SpawnError};
 use super::programs::ProgramError;
 use crate::model::Exit;
 
@@ -204,6 +204,30 @@ impl StartFailure {
             ),
             ProgramError::Keep(_) => Self::passing("no_memory", reason, None),
         }
+    }
+
+    /// A process that was not started, because required layers do not hold here.
+    pub fn unprotected(life: &Life, module: &bllvm_manifest::ModuleName) -> Self {
+        let why = |layer: &bllvm_launch::Layer| {
+            let found = life
+                .isolation
+                .iter()
+                .find(|one| one.layer == layer.as_str());
+            match found {
+                Some(found) => format!("{layer} ({})", found.detail),
+                None => layer.to_string(),
+            }
+        };
+        let missing: Vec<String> = life.missing.iter().map(why).collect();
+        let names: Vec<&str> = life.missing.iter().map(|layer| layer.as_str()).collect();
+        let reason = format!("this system cannot put up {}", missing.join("; "));
+        let way_out = format!(
+            "make it available, or let this module run without it: bllvm-node module sandbox {module} --waive {}",
+            names.join(",")
+        );
+        let mut failure = Self::fault("sandbox_incomplete", reason.clone(), way_out);
+        failure.exit = Some(Exit::NotStarted { reason });
+        failure
     }
 
     /// A program that the system would not execute.

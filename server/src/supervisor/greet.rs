@@ -29,6 +29,9 @@ pub(super) async fn greet(
     if let Some((errno, what, way_out)) = &life.refused {
         return Err(StartFailure::refused(*errno, what, way_out));
     }
+    if !life.missing.is_empty() {
+        return Err(StartFailure::unprotected(&life, &entry.name));
+    }
     let identity = Identity {
         module: entry.name.clone(),
         run,

@@ -22,10 +22,10 @@ use super::heartbeat::Heartbeat;
 use super::process::{self, Process, Tail};
 use super::programs::Program;
 use super::spawn::{no_descriptors, spawn};
-use super::{CurrentConfig, Entry, IsolationLayer, IsolationState};
+use super::{CurrentConfig, Entry};
 use crate::clock;
 use crate::ipc::Session;
-use crate::model::{Exit, Id, ReloadMode};
+use crate::model::{Exit, Id, IsolationLayer, IsolationState, ReloadMode, RequiredLayer};
 use crate::store::commands::{RunEnded, RunReady, RunStarted};
 
 /// How long a process may take to end after its channel closed, before it is a fault.
@@ -42,6 +42,8 @@ pub(super) struct Plan {
     pub config: Option<CurrentConfig>,
     pub reason: StartReason,
     pub reload: Option<ReloadMode>,
+    pub dir: std::path::PathBuf,
+    pub waived: std::collections::BTreeSet<RequiredLayer>,
 }
 
 impl Plan {
@@ -87,7 +89,8 @@ impl Instance {
     ) -> Result<Self, StartFailure> {
         let run = clock::new_id(&*context.clock);
         let (stream, theirs) = Stream::pair().map_err(no_descriptors)?;
-        let (process, tail, output) = spawn(context, entry, &plan, inheritance, theirs).await?;
+        let (process, tail, output) =
+            spawn(context, entry, run, &plan, inheritance, theirs).await?;
         entry.roots().push(process.root_pid());
         let greeted = tokio::select! {
             greeted = greet(context, entry, run, &stream, &process) => greeted,
@@ -101,6 +104,7 @@ impl Instance {
                 version: plan.version().to_string(),
                 pid: process.life().pid,
                 reload: plan.reload,
+                isolation: isolation(&plan.program, &process),
             })
             .await;
         if let Err(failure) = greeted {
@@ -194,26 +198,7 @@ impl Instance {
 
     /// What isolates it, and how far its program is verified.
     pub fn isolation(&self) -> Vec<IsolationLayer> {
-        let (state, detail) = match &self.plan.program {
-            Program::Bytes(_) => (
-                IsolationState::Enforced,
-                "the bytes that run are the confirmed ones".to_owned(),
-            ),
-            Program::Script { interpreter, .. } => (
-                IsolationState::Partial,
-                format!(
-                    "the script is the confirmed one; its interpreter {} is not verified",
-                    interpreter.display()
-                ),
-            ),
-        };
-        let program = IsolationLayer {
-            layer: "program".to_owned(),
-            state,
-            detail,
-        };
-        let layers = self.process.life().isolation;
-        [program].into_iter().chain(layers).collect()
+        isolation(&self.plan.program, &self.process)
     }
 
     /// Asks for something that the module must do to go on living.
@@ -365,6 +350,30 @@ impl Instance {
         };
         leftover.clear(context, entry, exit, &secrets).await
     }
+}
+
+/// What isolates a process, and how far its program is verified.
+fn isolation(program: &Program, process: &Process) -> Vec<IsolationLayer> {
+    let (state, detail) = match program {
+        Program::Bytes(_) => (
+            IsolationState::Enforced,
+            "the bytes that run are the confirmed ones".to_owned(),
+        ),
+        Program::Script { interpreter, .. } => (
+            IsolationState::Partial,
+            format!(
+                "the script is the confirmed one; its interpreter {} is not verified",
+                interpreter.display()
+            ),
+        ),
+    };
+    let program = IsolationLayer {
+        layer: "program".to_owned(),
+        state,
+        detail,
+    };
+    let layers = process.life().isolation;
+    [program].into_iter().chain(layers).collect()
 }
 
 fn secrets(plan: &Plan) -> &[String] {

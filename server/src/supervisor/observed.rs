@@ -7,10 +7,8 @@ use std::time::Duration;
 use bllvm_ipc::ErrorReply;
 use bllvm_ipc::types::{MethodDescription, StatusField, UiProgress, UiTask};
 use bllvm_manifest::{ConfigProblem, ModuleName};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
-use crate::model::{Health, Id, ObservedState, UtcTime};
+use crate::model::{Health, Id, IsolationLayer, ObservedState, UtcTime};
 
 /// A module as it is now.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,29 +84,6 @@ impl Observed {
             isolation: Vec::new(),
         }
     }
-}
-
-/// How far a layer holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum IsolationState {
-    /// It holds.
-    Enforced,
-    /// It holds in part; the detail says what does not.
-    Partial,
-    /// The system does not offer it here; the detail says why.
-    Unavailable,
-}
-
-/// One layer between a module and the rest of the machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct IsolationLayer {
-    /// Its name, such as `pid_namespace`.
-    pub layer: String,
-    /// How far it holds.
-    pub state: IsolationState,
-    /// What exactly holds or is missing.
-    pub detail: String,
 }
 
 /// Why a call to a module has no answer.

@@ -218,6 +218,10 @@ fn kept_script(
     equal(confirmed, Digest::of(&bytes))?;
     let keep = || {
         fs::create_dir_all(&kept_dir)?;
+        // The interpreter may run as a user of its own.
+        for folder in [store, &kept_dir] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o711))?;
+        }
         let mut copy = tempfile_in(&kept_dir)?;
         copy.1.write_all(&bytes)?;
         copy.1.set_permissions(fs::Permissions::from_mode(0o444))?;

@@ -16,8 +16,8 @@ pub struct SupervisorSettings {
     pub data_dir: PathBuf,
     /// `bllvm-launch`; none looks beside the running program.
     pub launch: Option<PathBuf>,
-    /// Whether each module gets a PID namespace of its own, where the system allows it.
-    pub pid_namespaces: bool,
+    /// Whether each module gets namespaces of its own, where the system allows it.
+    pub namespaces: bool,
     /// Interpreters that an operator allows, by the name that manifests use.
     pub interpreters: BTreeMap<String, PathBuf>,
     /// How long a new process may take to say hello.
@@ -52,7 +52,7 @@ impl SupervisorSettings {
         Self {
             data_dir: data_dir.into(),
             launch: None,
-            pid_namespaces: true,
+            namespaces: true,
             interpreters: BTreeMap::new(),
             hello_deadline: Duration::from_secs(5),
             ready_deadline: Duration::from_secs(30),

@@ -12,7 +12,9 @@ use super::fault::StartFailure;
 use super::instance::{Inheritance, Plan};
 use super::process::{self, Process, SpawnRequest, Tail};
 use super::programs::Program;
+use super::sandbox::{self, Wishes};
 use crate::logs::{LogSource, NewLine};
+use crate::model::Id;
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(super) fn no_descriptors(error: std::io::Error) -> StartFailure {
@@ -27,13 +29,34 @@ pub(super) fn no_descriptors(error: std::io::Error) -> StartFailure {
 pub(super) async fn spawn(
     context: &Arc<Context>,
     entry: &Entry,
+    run: Id,
     plan: &Plan,
     inheritance: Inheritance,
     channel: std::os::fd::OwnedFd,
 ) -> Result<(Process, Tail, watch::Receiver<()>), StartFailure> {
     let launch = process::find_launch(context.settings.launch.as_deref())?;
     let data_dir = context.settings.module_data_dir(&entry.name);
-    make_private_dir(&data_dir).map_err(|error| {
+    let script = match &plan.program {
+        Program::Bytes(_) => None,
+        Program::Script {
+            interpreter,
+            script,
+        } => Some((interpreter.as_path(), script.as_path())),
+    };
+    let reads = script.map_or_else(Vec::new, |(interpreter, script)| {
+        vec![(interpreter, true), (script, false)]
+    });
+    let user = context
+        .users
+        .of(&context.store, &entry.name, &data_dir, &reads)
+        .await;
+    let (to_whom, folder) = (user.clone(), data_dir.clone());
+    // The first time with another user, every file in it changes hands.
+    let given = tokio::task::spawn_blocking(move || sandbox::give_data_dir(&folder, &to_whom));
+    let given = given
+        .await
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    given.map_err(|error| {
         StartFailure::fault(
             "data_dir",
             format!(
@@ -63,6 +86,27 @@ pub(super) async fn spawn(
             ],
         ),
     };
+    let group = context
+        .control_groups
+        .leaf(&entry.name, run, &plan.manifest.resources);
+    let grant = entry.rights.get();
+    let sandbox = sandbox::plan(Wishes {
+        grant: &grant,
+        resources: &plan.manifest.resources,
+        reload: plan.manifest.reload.mode,
+        waived: &plan.waived,
+        user,
+        readable: [
+            Some(plan.dir.clone()),
+            script.map(|(_, script)| script.to_owned()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        interpreter: script.map(|(interpreter, _)| interpreter),
+        namespaces: context.settings.namespaces,
+        control_group: group.as_ref().ok().map(|leaf| leaf.folder().to_owned()),
+    });
     let mut inherited = vec![channel];
     inherited.extend(inheritance.descriptors);
     let request = SpawnRequest {
@@ -72,9 +116,8 @@ pub(super) async fn spawn(
             status_fd: 0,
             program,
             argv,
-            cwd: data_dir.clone(),
-            memory_bytes: plan.manifest.resources.memory.as_bytes(),
-            files: u64::from(plan.manifest.resources.files),
+            data_dir: data_dir.clone(),
+            sandbox,
         },
         env: environment(entry, &data_dir, inherited.len(), inheritance.names),
         stdout: out,
@@ -84,7 +127,8 @@ pub(super) async fn spawn(
         program: plan.program.descriptor().map_err(no_descriptors)?,
     };
     let spawned = context.spawner.spawn(request).await?;
-    let process = Process::watch(spawned, reports, &context.tracker).map_err(no_descriptors)?;
+    let process =
+        Process::watch(spawned, reports, group, &context.tracker).map_err(no_descriptors)?;
     let tail = Tail::default();
     let (open, output) = watch::channel(());
     let open = Arc::new(open);
@@ -108,17 +152,6 @@ pub(super) async fn spawn(
     Ok((process, tail, output))
 }
 
-fn make_private_dir(path: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    if let Some(above) = path.parent() {
-        std::fs::create_dir_all(above)?;
-    }
-    match std::fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        made => made,
-    }
-}
-
 /// Everything that a module finds in its environment; `LISTEN_PID` is set by the launcher.
 fn environment(
     entry: &Entry,
@@ -133,6 +166,8 @@ fn environment(
     passed
         .chain([
             ("HOME".to_owned(), home.clone()),
+            // The one place that it may write to.
+            ("TMPDIR".to_owned(), home.clone()),
             ("BLLVM_DATA_DIR".to_owned(), home),
             ("BLLVM_MODULE".to_owned(), entry.name.to_string()),
             ("LISTEN_FDS".to_owned(), descriptors.to_string()),

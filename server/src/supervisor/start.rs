@@ -77,6 +77,8 @@ impl Worker {
             config,
             reason,
             reload,
+            dir: self.module.dir.clone(),
+            waived: self.waived.clone(),
         })
     }
 

@@ -3,6 +3,7 @@
 //! Starting and stopping is in `start.rs`, changing over in `reload.rs`, what operators asked for
 //! in `operations.rs`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,7 +23,9 @@ use super::fault::{StartFailure, describe};
 use super::instance::{Instance, Plan};
 use super::listeners::Listeners;
 use super::registry::Serving;
-use crate::model::{DesiredState, Exit, Grant, Health, Id, Module, ObservedState, Operation};
+use crate::model::{
+    DesiredState, Exit, Grant, Health, Id, Module, ObservedState, Operation, RequiredLayer,
+};
 use crate::store::StoreError;
 
 /// When a store that did not answer is asked again.
@@ -34,6 +37,8 @@ pub(super) struct Worker {
     pub entry: Arc<Entry>,
     pub module: Module,
     pub grant: Grant,
+    /// The layers that it may start without.
+    pub waived: BTreeSet<RequiredLayer>,
     pub now: Now,
     pub instance: Option<Instance>,
     pub listeners: Listeners,
@@ -64,6 +69,7 @@ struct Circumstances {
     version: semver::Version,
     revision: Option<u64>,
     grant: Grant,
+    waived: BTreeSet<RequiredLayer>,
     operation: Option<Id>,
     retries: u64,
 }
@@ -81,6 +87,7 @@ impl Worker {
             entry,
             module,
             grant: Grant::default(),
+            waived: BTreeSet::new(),
             now: Now::Stopped,
             instance: None,
             listeners: Listeners::default(),
@@ -163,6 +170,7 @@ impl Worker {
         if std::mem::replace(&mut self.grant, grant.clone()) != grant {
             self.grant_changed();
         }
+        self.waived = store.waived(&name).await?;
         let retries = self.entry.retries.load(Ordering::Relaxed);
         if std::mem::replace(&mut self.retries, retries) != retries {
             self.try_at_once();
@@ -233,6 +241,7 @@ impl Worker {
             version: self.module.manifest.version.clone(),
             revision: self.module.revision,
             grant: self.grant.clone(),
+            waived: self.waived.clone(),
             operation: self
                 .operation
                 .as_ref()

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use toml::Table;
 use utoipa::ToSchema;
 
-use super::lifecycle::{ConfigFile, DataCompatibility, Reload, Restart, Runtime};
+use super::lifecycle::{ConfigFile, DataCompatibility, Reload, Restart, Runtime, SandboxWishes};
 use super::network::Network;
 use super::package::Package;
 use super::protocol::ProtocolRange;
@@ -64,6 +64,8 @@ pub struct Manifest {
     pub network: Network,
     /// The most it may use.
     pub resources: Resources,
+    /// What it asks of its sandbox.
+    pub sandbox: SandboxWishes,
     /// Where its configuration's schema lies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<ConfigFile>,
@@ -206,6 +208,7 @@ impl Manifest {
         }
         let network = Network::read(top);
         let resources = Resources::read(top);
+        let sandbox = SandboxWishes::read(top);
         let config = ConfigFile::read(top);
         let data = DataCompatibility::read(top, version.as_ref());
         let ui = Ui::read(top);
@@ -227,6 +230,7 @@ impl Manifest {
             optional_dependencies,
             network,
             resources,
+            sandbox,
             config,
             data,
             ui,

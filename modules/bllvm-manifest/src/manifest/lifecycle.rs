@@ -1,5 +1,5 @@
 //! The sections that say how a module lives: `[config]`, `[data]`, `[reload]`,
-//! `[restart]` and `[runtime]`.
+//! `[restart]`, `[runtime]` and `[sandbox]`.
 
 use std::time::Duration;
 
@@ -23,6 +23,24 @@ impl ConfigFile {
         section.has("schema", "\"config.schema.json\"");
         let schema = section.parsed("schema", "a path inside the module's folder")?;
         Some(Self { schema })
+    }
+}
+
+/// `[sandbox]`: what it asks for beside the usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SandboxWishes {
+    /// Whether it asks to start other programs.
+    pub programs: bool,
+}
+
+impl SandboxWishes {
+    pub(super) fn read(top: &mut Section<'_>) -> Self {
+        let Some(mut section) = top.section("sandbox") else {
+            return Self::default();
+        };
+        Self {
+            programs: section.boolean("programs").unwrap_or_default(),
+        }
     }
 }
 

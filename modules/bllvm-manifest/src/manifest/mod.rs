@@ -13,7 +13,9 @@ mod ui;
 
 pub use document::{MAX_MANIFEST_BYTES, Manifest};
 pub use keys::known_keys;
-pub use lifecycle::{ConfigFile, DataCompatibility, Reload, ReloadMode, Restart, Runtime};
+pub use lifecycle::{
+    ConfigFile, DataCompatibility, Reload, ReloadMode, Restart, Runtime, SandboxWishes,
+};
 pub use network::{Network, Outgoing};
 pub use package::{Package, PackageFile};
 pub use protocol::ProtocolRange;

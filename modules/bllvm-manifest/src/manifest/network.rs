@@ -17,6 +17,8 @@ use crate::name::ListenerName;
 pub struct Network {
     /// Where it may connect to.
     pub outgoing: Outgoing,
+    /// Whether it asks to use UDP.
+    pub udp: bool,
     /// TCP sockets the host opens and hands over, by name, with the address an
     /// operator can change. Descriptors follow the order of the names.
     #[schema(value_type = BTreeMap<String, String>)]
@@ -79,6 +81,7 @@ impl Network {
         };
         Self {
             outgoing: read_outgoing(&mut section).unwrap_or_default(),
+            udp: section.boolean("udp").unwrap_or_default(),
             listeners: section
                 .table("listeners", 16)
                 .map(read_listeners)

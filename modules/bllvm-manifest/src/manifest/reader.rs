@@ -165,6 +165,17 @@ impl<'p> Section<'p> {
     }
 
     /// Takes a whole number within a range.
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
+        match self.take(key)? {
+            Value::Boolean(value) => Some(value),
+            other => {
+                self.mistyped(key, "true or false", &other);
+                None
+            }
+        }
+    }
+
     pub(super) fn integer(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = self.take(key)?;
         self.integer_in(key, &value, range)

@@ -22,6 +22,8 @@ pub struct Resources {
     pub pids: u32,
     /// Open files in each process.
     pub files: u32,
+    /// The size of each file that it writes.
+    pub file_size: ByteSize,
 }
 
 impl Default for Resources {
@@ -31,6 +33,7 @@ impl Default for Resources {
             cpu_percent: 100,
             pids: 64,
             files: 1024,
+            file_size: ByteSize::mib(1024),
         }
     }
 }
@@ -51,34 +54,34 @@ impl Resources {
             cpu_percent: number("cpu", 1, 100_000, default.cpu_percent),
             pids: number("pids", 1, 32_768, default.pids),
             files: number("files", 16, 1_048_576, default.files),
-            memory: read_memory(&mut section).unwrap_or(default.memory),
+            memory: read_size(&mut section, "memory", 4).unwrap_or(default.memory),
+            file_size: read_size(&mut section, "file_size", 1).unwrap_or(default.file_size),
         }
     }
 }
 
-fn read_memory(section: &mut Section<'_>) -> Option<ByteSize> {
-    const KEY: &str = "memory";
-    const LEAST: ByteSize = ByteSize::mib(4);
+fn read_size(section: &mut Section<'_>, key: &str, least_mib: u64) -> Option<ByteSize> {
     const MOST: ByteSize = ByteSize::mib(1 << 20);
     const HELP: &str = "write `\"256MiB\"` or `\"1GiB\"`";
-    let size = match section.take(KEY)? {
+    let least = ByteSize::mib(least_mib);
+    let size = match section.take(key)? {
         Value::String(text) => match text.parse::<ByteSize>() {
             Ok(size) => size,
             Err(error) => {
-                section.wrong(KEY, error.to_string(), HELP);
+                section.wrong(key, error.to_string(), HELP);
                 return None;
             }
         },
         other => {
-            section.mistyped(KEY, "a size with its unit", &other);
+            section.mistyped(key, "a size with its unit", &other);
             return None;
         }
     };
-    if !(LEAST..=MOST).contains(&size) {
+    if !(least..=MOST).contains(&size) {
         section.wrong(
-            KEY,
+            key,
             format!("{size} is out of range"),
-            format!("{LEAST} to {MOST}"),
+            format!("{least} to {MOST}"),
         );
         return None;
     }

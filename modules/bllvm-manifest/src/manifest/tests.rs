@@ -379,13 +379,14 @@ prop_compose! {
             Just(Outgoing::Any),
             btree_set(1_u16.., 0..5).prop_map(Outgoing::Ports),
         ],
+        udp in any::<bool>(),
         ports in btree_map("[a-z]{1,8}", 1_u16.., 0..4),
     ) -> Network {
         // Ports may repeat between names; addresses must not.
         let listeners = ports.iter().zip(1_u8..).map(|((name, port), host)| {
             (format!("x{name}").parse().unwrap(), ([127, 0, 0, host], *port).into())
         });
-        Network { outgoing, listeners: listeners.collect() }
+        Network { outgoing, udp, listeners: listeners.collect() }
     }
 }
 
@@ -426,7 +427,8 @@ prop_compose! {
         let mut manifest = Manifest::parse(SHORTEST).unwrap();
         manifest.protocol = protocol;
         manifest.network = network;
-        manifest.resources = Resources { memory, cpu_percent, pids, files };
+        manifest.resources = Resources { memory, cpu_percent, pids, files, file_size: memory };
+        manifest.sandbox.programs = script;
         let (initial_ms, more, healthy_after_ms) = restart;
         manifest.restart = Restart { initial_ms, max_ms: initial_ms + more, healthy_after_ms };
         manifest.reload = Reload { mode };

@@ -64,6 +64,7 @@ impl Operation {
                 "rotate_publisher",
                 json!({ "keys": "none", "signatures": "none" }),
             ),
+            ("set_module_sandbox", json!({ "waive": [] })),
             ("mine_blocks", json!({ "count": 1 })),
             (
                 "create_token",

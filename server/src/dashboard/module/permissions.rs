@@ -17,9 +17,9 @@ use crate::dashboard::present::module::Seen;
 use crate::dashboard::present::{capital, stamp, who};
 use crate::dashboard::respond::{page, see, tell_refusal};
 use crate::dashboard::visit::{Visit, now};
-use crate::model::{Scope, UtcTime};
+use crate::model::{IsolationLayer, IsolationState, Scope, UtcTime};
 use crate::store::GrantRecord;
-use crate::supervisor::{IsolationLayer, IsolationState};
+use crate::supervisor::sandbox::{Words, words};
 
 /// `GET /modules/{name}/permissions`
 ///
@@ -37,6 +37,7 @@ pub async fn show(
         .as_ref()
         .map(|record| record.grant.clone())
         .unwrap_or_default();
+    let waived = api.store.waived(&name).await?;
     let open = &seen.observed.listeners;
     let held = granted
         .listeners
@@ -57,7 +58,10 @@ pub async fn show(
         }),
         outgoing: outgoing(&granted.outgoing),
         resources: resources(&seen.module.manifest.resources),
-        sandbox: seen.observed.isolation.iter().map(layer).collect(),
+        sandbox: sandbox(&words(&granted, &seen.observed.isolation, &waived))
+            .into_iter()
+            .chain(seen.observed.isolation.iter().map(layer))
+            .collect(),
     })
 }
 
@@ -148,6 +152,19 @@ fn capabilities(seen: &Seen, record: Option<&GrantRecord>, now: UtcTime) -> Vec<
         .iter()
         .map(|name| row(name, true))
         .chain(extra.map(|name| row(name, false)))
+        .collect()
+}
+
+/// What it can and cannot do, before the layers that see to it.
+fn sandbox(words: &Words) -> Vec<Fact> {
+    let rows = [
+        ("It can", &words.can),
+        ("It cannot", &words.cannot),
+        ("Nothing keeps it from", &words.open),
+    ];
+    rows.into_iter()
+        .filter(|(_, all)| !all.is_empty())
+        .map(|(name, all)| Fact::text(name, all.join("; ")))
         .collect()
 }
 

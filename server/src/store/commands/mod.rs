@@ -8,6 +8,7 @@ mod events;
 mod facts;
 mod housekeeping;
 mod idempotency;
+mod isolation;
 mod modules;
 mod observed;
 mod operations;
@@ -45,6 +46,8 @@ pub mod actions {
     pub const UNINSTALL_MODULE: &str = "uninstall_module";
     /// A grant changed.
     pub const SET_GRANT: &str = "set_module_grants";
+    /// Layers of a module's sandbox were waived, or required again.
+    pub const WAIVE_LAYERS: &str = "set_module_sandbox";
     /// A configuration changed.
     pub const SET_CONFIG: &str = "set_module_config";
     /// An earlier configuration was brought back.
@@ -92,6 +95,7 @@ pub use events::{AppendEvents, DropCursor, SetCursor};
 pub use facts::SetFact;
 pub use housekeeping::{DropExpired, PruneEvents};
 pub use idempotency::Remember;
+pub use isolation::{TakeUser, Waive};
 pub use modules::{Confirm, Found, FoundModule, MarkGone, Remove, SetEnabled, SetGrant};
 pub use observed::StateChanged;
 pub use operations::{Cancel, Finish, Progress, StartOperation};

@@ -3,7 +3,7 @@
 use bllvm_manifest::ModuleName;
 use serde_json::json;
 
-use crate::model::{Exit, Id, ReloadMode, Run, kinds};
+use crate::model::{Exit, Id, IsolationLayer, ReloadMode, Run, kinds};
 use crate::store::row::to_json;
 use crate::store::{Command, StoreError, Tx};
 
@@ -23,6 +23,8 @@ pub struct RunStarted {
     pub pid: Option<u32>,
     /// The reload that started it.
     pub reload: Option<ReloadMode>,
+    /// What stands between it and the machine.
+    pub isolation: Vec<IsolationLayer>,
 }
 
 impl Command for RunStarted {
@@ -31,16 +33,18 @@ impl Command for RunStarted {
     async fn apply(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         let (id, module) = (self.id.to_string(), self.module.as_str());
         let reload = self.reload.map(ReloadMode::as_str);
+        let isolation = to_json(&self.isolation)?;
         let now = tx.now().to_string();
         sqlx::query!(
-            "INSERT INTO runs (id, module, version, pid, started_at, reload, last_output)
-             VALUES ($1, $2, $3, $4, $5, $6, '[]')",
+            "INSERT INTO runs (id, module, version, pid, started_at, reload, last_output, isolation)
+             VALUES ($1, $2, $3, $4, $5, $6, '[]', $7)",
             id,
             module,
             self.version,
             self.pid,
             now,
-            reload
+            reload,
+            isolation
         )
         .execute(tx.db())
         .await?;

@@ -292,6 +292,7 @@ async fn runs_end_as_crashed_stopped_or_lost() {
     let ids: Vec<Id> = (0..3).map(|_| crate::clock::new_id(&*test.clock)).collect();
     for id in &ids {
         let run = RunStarted {
+            isolation: Vec::new(),
             id: *id,
             module: name.clone(),
             version: "0.1.0".to_owned(),

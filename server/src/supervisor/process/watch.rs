@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bllvm_launch::Report;
+use bllvm_launch::{Hold, Layer, Report};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncBufReadExt, BufReader, Interest};
@@ -14,7 +14,8 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::unix::Spawned;
-use crate::supervisor::{IsolationLayer, IsolationState};
+use crate::model::{IsolationLayer, IsolationState};
+use crate::supervisor::sandbox::Leaf;
 
 /// How long a launcher may take to kill everything, before it is killed itself.
 const KILL_GRACE: Duration = Duration::from_millis(500);
@@ -39,6 +40,8 @@ pub struct Life {
     pub pid: Option<u32>,
     /// Why its program could not be executed: error number, step, way out.
     pub refused: Option<(i32, String, String)>,
+    /// The required layers without which it was not started.
+    pub missing: Vec<Layer>,
     /// How the module ended.
     pub end: Option<ProcessEnd>,
     /// Nothing of it is left: every descendant ended, and the launcher was reaped.
@@ -56,6 +59,7 @@ struct Shared {
     launch_pid: u32,
     pidfd: Arc<OwnedFd>,
     in_namespace: bool,
+    group: Option<Arc<Leaf>>,
     life: watch::Receiver<Life>,
     tracker: TaskTracker,
 }
@@ -78,7 +82,12 @@ impl Process {
     ///
     /// # Errors
     /// When a descriptor cannot be registered; the process is killed then.
-    pub fn watch(spawned: Spawned, status: OwnedFd, tracker: &TaskTracker) -> io::Result<Self> {
+    pub fn watch(
+        spawned: Spawned,
+        status: OwnedFd,
+        group: Result<Leaf, String>,
+        tracker: &TaskTracker,
+    ) -> io::Result<Self> {
         let pidfd = Arc::new(spawned.pidfd);
         let registered = (|| {
             let exit = register(Arc::clone(&pidfd))?;
@@ -92,13 +101,32 @@ impl Process {
                 return Err(error);
             }
         };
-        let (tell, life) = watch::channel(Life::default());
-        tracker.spawn(follow(spawned.pid, exit, reports, tell));
+        let mut begun = Life::default();
+        let group = match group {
+            Ok(leaf) => Some(Arc::new(leaf)),
+            Err(why) => {
+                begun.isolation.push(IsolationLayer {
+                    layer: Layer::ControlGroup.as_str().to_owned(),
+                    state: IsolationState::Unavailable,
+                    detail: why,
+                });
+                None
+            }
+        };
+        let (tell, life) = watch::channel(begun);
+        let ended = group.clone();
+        let follow = follow(spawned.pid, exit, reports, group.clone(), tell);
+        tracker.spawn(async move {
+            follow.await;
+            // The group can go when nothing is in it any more.
+            drop(ended);
+        });
         Ok(Self {
             shared: Arc::new(Shared {
                 launch_pid: spawned.pid,
                 pidfd,
                 in_namespace: spawned.in_namespace,
+                group,
                 life,
                 tracker: tracker.clone(),
             }),
@@ -126,7 +154,11 @@ impl Process {
     /// Waits until its program runs, was refused, or ended.
     pub async fn settled(&self) -> Life {
         self.until(|life| {
-            life.pid.is_some() || life.refused.is_some() || life.end.is_some() || life.gone
+            life.pid.is_some()
+                || !life.missing.is_empty()
+                || life.refused.is_some()
+                || life.end.is_some()
+                || life.gone
         })
         .await
     }
@@ -144,6 +176,9 @@ impl Process {
 
     /// Ends it and all its descendants.
     pub fn kill(&self) {
+        if let Some(group) = &self.shared.group {
+            group.kill();
+        }
         if self.shared.in_namespace {
             // With the namespace's first process, the kernel ends all others.
             signal(&self.shared.pidfd, Signal::KILL);
@@ -179,13 +214,16 @@ async fn follow(
     launch_pid: u32,
     exit: AsyncFd<Arc<OwnedFd>>,
     reports: pipe::Receiver,
+    group: Option<Arc<Leaf>>,
     tell: watch::Sender<Life>,
 ) {
     let mut lines = BufReader::new(reports).lines();
     let reading = async {
         while let Ok(Some(line)) = lines.next_line().await {
             match serde_json::from_str(&line) {
-                Ok(report) => tell.send_modify(|life| note(life, launch_pid, report)),
+                Ok(report) => {
+                    tell.send_modify(|life| note(life, launch_pid, report, group.as_deref()));
+                }
                 Err(error) => tracing::error!(%error, "a launcher's report could not be read"),
             }
         }
@@ -207,25 +245,42 @@ async fn follow(
     tell.send_modify(|life| life.gone = true);
 }
 
-fn note(life: &mut Life, launch_pid: u32, report: Report) {
+fn note(life: &mut Life, launch_pid: u32, report: Report, group: Option<&Leaf>) {
     match report {
         Report::Layer {
             layer,
-            enforced,
-            detail,
+            hold,
+            mut detail,
         } => {
-            let state = if enforced {
-                IsolationState::Enforced
-            } else {
-                IsolationState::Unavailable
+            let mut state = match hold {
+                Hold::Enforced => IsolationState::Enforced,
+                Hold::Partial => IsolationState::Partial,
+                Hold::Unavailable => IsolationState::Unavailable,
             };
+            let without = group
+                .map(|group| group.without.as_slice())
+                .unwrap_or_default();
+            if layer == Layer::ControlGroup && hold == Hold::Enforced && !without.is_empty() {
+                state = IsolationState::Partial;
+                detail = format!(
+                    "this system does not let the host limit {}",
+                    without.join(", ")
+                );
+            }
             life.isolation.push(IsolationLayer {
-                layer,
+                layer: layer.as_str().to_owned(),
                 state,
                 detail,
             });
         }
-        Report::Started { .. } => life.pid = super::sample::child_of(launch_pid),
+        Report::Started { generations, .. } => {
+            let mut pid = Some(launch_pid);
+            for _ in 0..generations {
+                pid = pid.and_then(super::sample::child_of);
+            }
+            life.pid = pid;
+        }
+        Report::Refused { missing } => life.missing = missing,
         Report::NotStarted {
             errno,
             what,

@@ -14,6 +14,7 @@ pub mod methods;
 pub mod reload;
 pub mod retry;
 pub mod runs;
+pub mod sandbox;
 pub mod stats;
 pub mod uninstall;
 pub mod unload;
@@ -44,11 +45,13 @@ pub(in crate::api) fn view(api: &Api, module: &Module) -> ModuleView {
 /// A module with everything about it.
 pub(in crate::api) async fn detail(api: &Api, module: &Module) -> ApiResult<ModuleDetail> {
     let granted = api.store.grant(&module.name).await?;
+    let waived = api.store.waived(&module.name).await?;
     let observed = api.supervisor.observed(&module.name);
     let config_problem = api.control.config_problem(&module.name);
     Ok(ModuleDetail::new(
         module,
         granted,
+        waived,
         observed.as_ref(),
         config_problem,
     ))

@@ -8,10 +8,12 @@ use bllvm_manifest::{Manifest, ModuleName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::sandbox::SandboxView;
 use crate::model::{
-    DesiredState, Grant, Health, Id, Module, ObservedState, Outgoing, Source, TrustClass, UtcTime,
+    DesiredState, Grant, Health, Id, Module, ObservedState, Outgoing, RequiredLayer, Source,
+    TrustClass, UtcTime,
 };
-use crate::supervisor::{IsolationLayer, Observed};
+use crate::supervisor::Observed;
 
 /// A module: what is installed, what is wanted, what is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -155,8 +157,8 @@ pub struct ModuleDetail {
     pub grants: GrantsView,
     /// The methods that it offers.
     pub methods: Vec<MethodDescription>,
-    /// What isolates the present process, layer by layer.
-    pub isolation: Vec<IsolationLayer>,
+    /// What it can and cannot do, and what sees to that.
+    pub sandbox: SandboxView,
     /// When it was first found.
     pub found_at: UtcTime,
     /// When its row last changed.
@@ -169,9 +171,12 @@ impl ModuleDetail {
     pub fn new(
         module: &Module,
         granted: Grant,
+        waived: BTreeSet<RequiredLayer>,
         observed: Option<&Observed>,
         config_problem: Option<String>,
     ) -> Self {
+        let layers = observed.map(|seen| seen.isolation.clone());
+        let sandbox = SandboxView::new(&granted, layers.unwrap_or_default(), waived);
         let versions = |needs: &BTreeMap<ModuleName, semver::VersionReq>| {
             needs
                 .iter()
@@ -191,9 +196,7 @@ impl ModuleDetail {
             methods: observed
                 .map(|seen| seen.methods.clone())
                 .unwrap_or_default(),
-            isolation: observed
-                .map(|seen| seen.isolation.clone())
-                .unwrap_or_default(),
+            sandbox,
             found_at: module.found_at,
             changed_at: module.changed_at,
         }
@@ -239,5 +242,7 @@ pub fn requested(manifest: &Manifest) -> Grant {
             .map(|(name, address)| (name.to_string(), *address))
             .collect(),
         outgoing: Outgoing::from(&manifest.network.outgoing),
+        udp: manifest.network.udp,
+        programs: manifest.sandbox.programs,
     }
 }
