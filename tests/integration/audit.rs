@@ -6,10 +6,13 @@ use bllvm_tests::{Fixture, TestServer};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Operations that are POST and change nothing.
-const READS: &[&str] = &["validate_module_config", "call_rpc"];
+/// Operations that are POST and no operator's change: they change nothing, or a sender calls them.
+const READS: &[&str] = &["validate_module_config", "call_rpc", "receive_webhook"];
 /// Two operations that are one action to people.
 const NAMED: &[(&str, &str)] = &[("patch_module_config", "set_module_config")];
+
+/// Operations whose answer has a kind and is no operation of the node, or not theirs.
+const AT_ONCE: &[&str] = &["cancel_operation", "replay_webhook_delivery"];
 
 /// One request.
 struct Case {
@@ -173,6 +176,105 @@ fn cases(server: &TestServer) -> Vec<Case> {
     ]
 }
 
+/// Whom the operator trusts. A rotation that is taken, and a release that is forgotten, need signed
+/// packages: the control plane's own tests show those rows.
+fn trust_cases() -> Vec<Case> {
+    // The public key of RFC 8032, section 7.1, test 1.
+    const KEY: &str = "ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    let publisher = |name: &str| format!("/api/v1/publishers/{name}");
+    let body =
+        |threshold: u32| json!({ "name": "example.org", "keys": [KEY], "threshold": threshold });
+    vec![
+        case("add_publisher", "/api/v1/publishers", body(2), "refused"),
+        case("add_publisher", "/api/v1/publishers", body(1), "accepted"),
+        case(
+            "rotate_publisher",
+            publisher("example.org/rotate"),
+            json!({ "keys": "", "signatures": "" }),
+            "refused",
+        ),
+        case(
+            "remove_publisher",
+            publisher("example.org"),
+            json!({}),
+            "accepted",
+        ),
+        case(
+            "remove_publisher",
+            publisher("example.org"),
+            json!({}),
+            "refused",
+        ),
+        case(
+            "forget_release",
+            "/api/v1/releases/no-such-module",
+            json!({}),
+            "refused",
+        ),
+    ]
+}
+
+/// Who may send webhooks, and what was sent.
+fn webhook_cases() -> Vec<Case> {
+    let source = |name: &str| format!("/api/v1/webhooks/sources/{name}");
+    let github = || json!({ "scheme": "github" });
+    let new = || json!({ "name": "gh", "scheme": "github" });
+    let nobody = "01J00000000000000000000000";
+    let at = "/api/v1/webhooks";
+    let both = |id, path: &str, done: (&str, Value), refused: (&str, Value)| {
+        [
+            case(id, path.replace("{}", done.0), done.1, "accepted"),
+            case(id, path.replace("{}", refused.0), refused.1, "refused"),
+        ]
+    };
+    let delivery = format!("{at}/deliveries/{{}}/replay");
+    let groups = [
+        both(
+            "create_webhook_source",
+            &format!("{at}/sources"),
+            ("", new()),
+            ("", new()),
+        ),
+        both(
+            "set_webhook_source",
+            &source("{}"),
+            ("gh", github()),
+            ("none", github()),
+        ),
+        both(
+            "rotate_webhook_secret",
+            &source("{}/rotate"),
+            ("gh", json!({})),
+            ("none", json!({})),
+        ),
+        both(
+            "test_webhook_source",
+            &source("{}/test"),
+            ("gh", json!({})),
+            ("none", json!({})),
+        ),
+        both(
+            "replay_webhook_delivery",
+            &delivery,
+            ("{delivery}", json!({})),
+            (nobody, json!({})),
+        ),
+        both(
+            "replay_webhook_deliveries",
+            &format!("{at}/replay"),
+            ("", json!({ "source": "gh" })),
+            ("", json!({})),
+        ),
+        both(
+            "delete_webhook_source",
+            &source("{}"),
+            ("gh", json!({})),
+            ("gh", json!({})),
+        ),
+    ];
+    groups.into_iter().flatten().collect()
+}
+
 /// Operation id and HTTP method of everything that changes something.
 async fn mutating(server: &TestServer) -> Vec<(String, Method)> {
     let document = server.rest.get("/api/v1/openapi.json").await.done();
@@ -194,7 +296,9 @@ async fn mutating(server: &TestServer) -> Vec<(String, Method)> {
 async fn every_mutation_done_and_refused_leaves_its_traces() {
     let server = TestServer::start().await;
     let mutating = mutating(&server).await;
-    let cases = cases(&server);
+    let mut cases = cases(&server);
+    cases.extend(trust_cases());
+    cases.extend(webhook_cases());
     for (id, _) in &mutating {
         assert!(
             cases.iter().any(|case| case.id == id),
@@ -206,7 +310,7 @@ async fn every_mutation_done_and_refused_leaves_its_traces() {
     server.in_state("fixture-wrong-name", "failed").await;
     server.install(&Fixture::new("never-ready")).await;
     let open = server.verb("fixture-never-ready", "load").await.done();
-    let mut token = String::new();
+    let (mut token, mut delivery) = (String::new(), String::new());
 
     for case in cases {
         let (_, method) = mutating
@@ -218,7 +322,8 @@ async fn every_mutation_done_and_refused_leaves_its_traces() {
         let path = case
             .path
             .replace("{open}", open["id"].as_str().unwrap())
-            .replace("{token}", &token);
+            .replace("{token}", &token)
+            .replace("{delivery}", &delivery);
         let filter = format!("action={action}&outcome={}", case.outcome);
         let before = server.audit(&filter).await.len();
         let last = server.event_numbers("*").await.last().copied().unwrap_or(0);
@@ -251,12 +356,19 @@ async fn every_mutation_done_and_refused_leaves_its_traces() {
                     .clone_into(&mut token);
                 assert!(!token.is_empty(), "{what}");
             }
+            if case.id == "test_webhook_source" {
+                answer["delivery"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .clone_into(&mut delivery);
+                assert!(!delivery.is_empty(), "{what}");
+            }
             let operation = if answer["operation"].is_object() {
                 &answer["operation"]
             } else {
                 &answer
             };
-            if operation["kind"].is_string() && case.id != "cancel_operation" {
+            if operation["kind"].is_string() && !AT_ONCE.contains(&case.id) {
                 server.succeeded(operation).await;
                 let id = operation["id"].as_str().unwrap();
                 let changes = server.events("operation.changed").await;
