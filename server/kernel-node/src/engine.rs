@@ -116,7 +116,8 @@ impl Engine {
                 context,
             }),
         };
-        engine.inner.follow()?;
+        // A crash loses the mempool, also what a block gave back that left just before.
+        engine.inner.follow_index()?;
         match engine.inner.load_pool() {
             Ok(count) => tracing::debug!(count, "the mempool is back"),
             // Whoever sent them sends them again.

@@ -74,7 +74,8 @@ impl Inner {
         Ok(())
     }
 
-    fn follow_index(&self) -> Result<Moves, EngineError> {
+    /// Brings the index to the kernel's tip; the mempool is the caller's to bring along.
+    pub fn follow_index(&self) -> Result<Moves, EngineError> {
         // Nobody needs the blocks of a long way: an empty mempool has nothing to do with them.
         let wanted = !self
             .pool
