@@ -498,6 +498,21 @@ async fn a_transaction_is_taken_templated_mined_and_found() {
         node.mempool_transaction(by_id).await,
         Err(NodeError::NotFound(_))
     ));
+    // The coinbase spends nothing and is left out; the filter matches what the payment spent.
+    let spent = node.spent_outputs(mined).await.unwrap().transactions;
+    assert_eq!(spent.iter().map(Vec::len).collect::<Vec<_>>(), [1]);
+    assert_eq!(
+        spent[0][0].value_sat,
+        coinbase.output[0].value.to_sat(),
+        "{spent:?}"
+    );
+    let filter = node.filter(mined).await.unwrap().filter;
+    let hash = bitcoin::BlockHash::from_byte_array(mined.0);
+    let spent_script = coinbase.output[0].script_pubkey.as_bytes();
+    let matches = bitcoin::bip158::BlockFilter::new(&filter.0)
+        .match_any(&hash, &mut std::iter::once(spent_script));
+    assert!(matches.unwrap());
+
     let fee = node.fee(FeeRequest { target_blocks: 6 }).await.unwrap();
     assert_eq!(fee.sat_per_kvb, None);
     assert!(fee.basis.contains("too few"), "{}", fee.basis);
