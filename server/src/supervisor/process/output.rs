@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::net::unix::pipe;
+use tokio::time::Instant;
 
 /// Lines that are kept for a run that ends badly.
 const KEPT_LINES: usize = 20;
@@ -12,6 +14,10 @@ const KEPT_LINES: usize = 20;
 const MAX_LINE: usize = 8 << 10;
 /// Bytes that are read at once.
 const READ: usize = 16 << 10;
+/// Bytes a second that are read of one pipe, and at once after a silence. Whoever writes more waits
+/// in its own `write`, and its neighbours keep the processor.
+const RATE: u32 = 16 << 20;
+const BURST: u32 = 1 << 20;
 
 /// The last lines of a process's output. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -41,22 +47,24 @@ impl Tail {
     }
 }
 
-/// Reads a pipe to its end, line by line. It never stops reading: a writer is never blocked by us.
+/// Reads a pipe to its end, line by line. It never stops reading, and only a writer of more than
+/// [`RATE`] bytes a second is held up.
 pub async fn drain(pipe: OwnedFd, tail: Tail, mut each: impl FnMut(String)) {
     let Ok(pipe) = pipe::Receiver::from_owned_fd(pipe) else {
         return;
     };
-    let mut lines = Lines::default();
+    let (mut lines, mut pace) = (Lines::default(), Pace::new());
     while pipe.readable().await.is_ok() {
-        let more = read_some(&pipe, &mut lines, |line| {
+        let count = read_some(&pipe, &mut lines, |line| {
             tail.push(line.clone());
             each(line);
         });
-        if !more {
-            break;
+        let Some(count) = count else { break };
+        match pace.wait_after(count) {
+            // A module that only writes shall not keep a thread of ours to itself.
+            Duration::ZERO => tokio::task::yield_now().await,
+            wait => tokio::time::sleep(wait).await,
         }
-        // A module that only writes shall not keep a thread of ours to itself.
-        tokio::task::yield_now().await;
     }
     lines.rest(|line| {
         tail.push(line.clone());
@@ -64,16 +72,41 @@ pub async fn drain(pipe: OwnedFd, tail: Tail, mut each: impl FnMut(String)) {
     });
 }
 
-/// Reads once; false at the end. The buffer is on the stack, because most pipes are silent and one
+/// How far ahead of [`RATE`] a pipe was read.
+struct Pace {
+    /// The time by which everything that was read may have been read.
+    due: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            due: Instant::now(),
+        }
+    }
+
+    /// How long to wait after reading so much.
+    fn wait_after(&mut self, bytes: usize) -> Duration {
+        let now = Instant::now();
+        let burst = Duration::from_secs(1) * BURST / RATE;
+        let cost = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / RATE;
+        self.due = self.due.max(now) + cost;
+        (self.due - now).saturating_sub(burst)
+    }
+}
+
+/// Reads once and gives the number of bytes; none at the end. The buffer is on the stack, because most pipes are silent and one
 /// for each would be much of what an idle module costs.
-fn read_some(pipe: &pipe::Receiver, lines: &mut Lines, each: impl FnMut(String)) -> bool {
+fn read_some(pipe: &pipe::Receiver, lines: &mut Lines, each: impl FnMut(String)) -> Option<usize> {
     let mut buffer = [0; READ];
     match pipe.try_read(&mut buffer) {
-        Ok(0) => return false,
-        Ok(count) => lines.take(&buffer[..count], each),
-        Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
+        Ok(0) => None,
+        Ok(count) => {
+            lines.take(&buffer[..count], each);
+            Some(count)
+        }
+        Err(error) => (error.kind() == std::io::ErrorKind::WouldBlock).then_some(0),
     }
-    true
 }
 
 /// Bytes that become lines.
@@ -128,6 +161,33 @@ mod tests {
             ["one", "two", "three"]
         );
         assert_eq!(lines_of(&[b"\xff\n\n"]), ["\u{fffd}"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_read_whole_and_at_its_pace() {
+        const LINES: usize = 4096;
+        let line = "x".repeat(1023);
+        let (read, write) = std::io::pipe().unwrap();
+        let flood = std::thread::spawn({
+            let line = line.clone();
+            move || {
+                let mut write = write;
+                for _ in 0..LINES {
+                    std::io::Write::write_all(&mut write, format!("{line}\n").as_bytes()).unwrap();
+                }
+            }
+        });
+        let begin = Instant::now();
+        let mut count = 0;
+        drain(OwnedFd::from(read), Tail::default(), |found| {
+            assert_eq!(found, line);
+            count += 1;
+        })
+        .await;
+        flood.join().unwrap();
+        assert_eq!(count, LINES);
+        // Four megabytes, of which one is free, at sixteen a second.
+        assert!(begin.elapsed() >= Duration::from_millis(180));
     }
 
     #[test]
