@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 macro_rules! capabilities {
-    ($( $(#[doc = $doc:literal])+ $variant:ident = $name:literal, $plain:literal; )+) => {
+    ($( $(#[doc = $doc:literal])+ $variant:ident = $name:tt, $plain:literal; )+) => {
         /// A named right. `module.toml` asks for it, the operator grants it, every request is checked against it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         pub enum Capability {

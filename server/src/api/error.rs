@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::model::{Id, Scope};
 
 macro_rules! codes {
-    ($( $variant:ident = $word:literal, $status:ident, $title:literal; )+) => {
+    ($( $variant:ident = $word:tt, $status:ident, $title:literal; )+) => {
         /// What kind of refusal it is. Clients may match on it; words are added, never changed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         pub enum Code {

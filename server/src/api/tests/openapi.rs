@@ -100,3 +100,35 @@ fn every_reference_leads_somewhere() {
         );
     }
 }
+
+#[test]
+fn every_word_is_written_as_the_api_writes_it() {
+    fn walk(value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::Array(words)) = fields.get("enum") {
+                    let words = words.iter().filter_map(Value::as_str);
+                    let foreign = words.filter(|word| word.starts_with(|c: char| c.is_uppercase()));
+                    found.extend(foreign.map(|word| format!("{path}: {word}")));
+                }
+                for (name, value) in fields {
+                    walk(value, &format!("{path}/{name}"), found);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(item, path, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = Vec::new();
+    walk(&document, "", &mut found);
+    assert!(
+        found.is_empty(),
+        "names of Rust in the document: {found:#?}"
+    );
+    let words: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+    assert_eq!(
+        document["components"]["schemas"]["Scope"]["enum"],
+        json!(words)
+    );
+}
