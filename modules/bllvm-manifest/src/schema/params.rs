@@ -6,7 +6,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 use super::compiled::{MAX_PROBLEMS, SchemaError, compile};
-use super::problem::{ConfigProblem, explain};
+use super::problem::{ConfigProblem, explain, one};
 
 /// A JSON Schema 2020-12 that describes the parameters of a method.
 ///
@@ -39,7 +39,12 @@ impl ParamsSchema {
     pub fn validate(&self, params: &Value) -> Vec<ConfigProblem> {
         let mut problems: Vec<ConfigProblem> = Vec::new();
         for error in self.validator.iter_errors(params) {
-            for problem in explain(&self.root, params, &error) {
+            let mut found = explain(&self.root, params, &error);
+            if found.is_empty() {
+                // No words of its own, and a fault all the same.
+                found.push(one(&self.root, params, &error));
+            }
+            for problem in found {
                 if problems.len() < MAX_PROBLEMS && !problems.contains(&problem) {
                     problems.push(problem);
                 }
@@ -81,6 +86,14 @@ mod tests {
             assert_eq!(problems[0].key, key, "{params}");
         }
         assert!(!schema().validate(&json!([1])).is_empty());
+    }
+
+    #[test]
+    fn a_method_that_takes_nothing_takes_nothing() {
+        let schema = json!({ "type": "object", "additionalProperties": false });
+        let nothing = ParamsSchema::from_value(schema).unwrap();
+        assert!(nothing.validate(&json!({})).is_empty());
+        assert!(!nothing.validate(&json!({ "nonsense": 1 })).is_empty());
     }
 
     #[test]

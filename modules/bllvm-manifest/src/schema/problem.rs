@@ -98,7 +98,7 @@ pub(super) fn explain(
     }
 }
 
-fn one(root: &Value, value: &Value, error: &ValidationError<'_>) -> ConfigProblem {
+pub(super) fn one(root: &Value, value: &Value, error: &ValidationError<'_>) -> ConfigProblem {
     let (mut path, mut place, mut secret) = locate(root, value, error.instance_path().as_str());
     if let Kind::Required { property } = error.kind()
         && let Some(name) = property.as_str()
