@@ -56,8 +56,8 @@ impl Store {
     ) -> Result<Page<AuditEntry>, StoreError> {
         let before = page.cursor::<Id>()?.map(|id| id.to_string());
         let outcome = filter.outcome.map(Outcome::as_str);
-        let rows = page.rows();
-        let items = sqlx::query_as!(
+        let limit = page.rows();
+        let rows = sqlx::query_as!(
             AuditRow,
             "SELECT * FROM audit
              WHERE ($1 IS NULL OR id < $1) AND ($2 IS NULL OR target = $2)
@@ -69,14 +69,11 @@ impl Store {
             filter.actor,
             filter.action,
             outcome,
-            rows
+            limit
         )
         .fetch_all(self.db())
-        .await?
-        .into_iter()
-        .map(AuditEntry::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(items, page, |entry| entry.id.to_string()))
+        .await?;
+        Page::of_rows(rows, page, |entry: &AuditEntry| entry.id.to_string())
     }
 }
 

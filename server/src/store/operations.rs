@@ -100,8 +100,8 @@ impl Store {
         let module = filter.module.as_ref().map(ModuleName::as_str);
         let status = filter.status.map(OperationStatus::as_str);
         let before = page.cursor::<Id>()?.map(|id| id.to_string());
-        let rows = page.rows();
-        let items = sqlx::query_as!(
+        let limit = page.rows();
+        let rows = sqlx::query_as!(
             OperationRow,
             "SELECT * FROM operations
              WHERE ($1 IS NULL OR module = $1) AND ($2 IS NULL OR status = $2)
@@ -110,14 +110,11 @@ impl Store {
             module,
             status,
             before,
-            rows
+            limit
         )
         .fetch_all(self.db())
-        .await?
-        .into_iter()
-        .map(Operation::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(items, page, |operation| operation.id.to_string()))
+        .await?;
+        Page::of_rows(rows, page, |operation: &Operation| operation.id.to_string())
     }
 
     /// One operation.

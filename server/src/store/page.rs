@@ -66,17 +66,23 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Cuts the row too many off and makes the cursor of the last one shown.
-    pub(super) fn cut(
-        mut items: Vec<T>,
+    /// A page of rows as they were read: one too many tells that there is more, and the last one
+    /// shown gives the cursor.
+    pub(super) fn of_rows<R>(
+        rows: Vec<R>,
         request: &PageRequest,
         cursor: impl Fn(&T) -> String,
-    ) -> Self {
+    ) -> Result<Self, StoreError>
+    where
+        T: TryFrom<R, Error = StoreError>,
+    {
+        let items = rows.into_iter().map(T::try_from);
+        let mut items = items.collect::<Result<Vec<_>, _>>()?;
         let size = request.size() as usize;
         let more = items.len() > size;
         items.truncate(size);
         let next = if more { items.last().map(cursor) } else { None };
-        Self { items, next }
+        Ok(Self { items, next })
     }
 
     /// The same page with each item seen another way.

@@ -101,23 +101,20 @@ impl Store {
     ) -> Result<Page<Revision>, StoreError> {
         let key = module.as_str();
         let before = page.cursor::<i64>()?;
-        let rows = page.rows();
-        let items = sqlx::query_as!(
+        let limit = page.rows();
+        let rows = sqlx::query_as!(
             RevisionRow,
             "SELECT * FROM revisions WHERE module = $1 AND ($2 IS NULL OR number < $2)
              ORDER BY number DESC LIMIT $3",
             key,
             before,
-            rows
+            limit
         )
         .fetch_all(self.db())
-        .await?
-        .into_iter()
-        .map(Revision::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(items, page, |revision| {
+        .await?;
+        Page::of_rows(rows, page, |revision: &Revision| {
             revision.number.to_string()
-        }))
+        })
     }
 
     /// One revision.

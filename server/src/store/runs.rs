@@ -61,21 +61,18 @@ impl Store {
     ) -> Result<Page<Run>, StoreError> {
         let key = module.as_str();
         let before = page.cursor::<Id>()?.map(|id| id.to_string());
-        let rows = page.rows();
-        let items = sqlx::query_as!(
+        let limit = page.rows();
+        let rows = sqlx::query_as!(
             RunRow,
             "SELECT * FROM runs WHERE module = $1 AND ($2 IS NULL OR id < $2)
              ORDER BY id DESC LIMIT $3",
             key,
             before,
-            rows
+            limit
         )
         .fetch_all(self.db())
-        .await?
-        .into_iter()
-        .map(Run::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(items, page, |run| run.id.to_string()))
+        .await?;
+        Page::of_rows(rows, page, |run: &Run| run.id.to_string())
     }
 
     /// One run.

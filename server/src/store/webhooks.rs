@@ -145,8 +145,8 @@ impl Store {
         let state = filter.state.map(DeliveryState::as_str);
         let since = filter.since.map(|time| time.to_string());
         let until = filter.until.map(|time| time.to_string());
-        let rows = page.rows();
-        let items = sqlx::query_as!(
+        let limit = page.rows();
+        let rows = sqlx::query_as!(
             DeliveryRow,
             r#"SELECT id, source, sender_id, digest, kind, media_type, secret, seq, state, size,
                       received_at, changed_at, body IS NOT NULL AS "kept!: bool"
@@ -161,14 +161,13 @@ impl Store {
             filter.dead,
             since,
             until,
-            rows
+            limit
         )
         .fetch_all(self.db())
-        .await?
-        .into_iter()
-        .map(WebhookDelivery::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(items, page, |delivery| delivery.id.to_string()))
+        .await?;
+        Page::of_rows(rows, page, |delivery: &WebhookDelivery| {
+            delivery.id.to_string()
+        })
     }
 
     /// One delivery.

@@ -17,10 +17,12 @@ use bllvm_manifest::ModuleName;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::api::auth::Caller;
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::extract::{etag, parse_json};
 use crate::api::state::Api;
-use crate::control::{ConfigChange, ConfigInput, ControlError};
+use crate::control::{ConfigChange, ConfigInput, ControlError, SetConfig};
+use crate::model::ConfigSource;
 
 /// Whether to change something.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -32,13 +34,18 @@ pub struct DryRunQuery {
     pub dry_run: bool,
 }
 
-/// A whole configuration in a body: TOML text or JSON, as its content type says.
-fn whole(headers: &HeaderMap, body: &Bytes) -> ApiResult<ConfigInput> {
+/// What a body is, without its parameters.
+fn media_type(headers: &HeaderMap) -> &str {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
         .unwrap_or_default();
-    match kind.split(';').next().unwrap_or_default().trim() {
+    kind.split(';').next().unwrap_or_default().trim()
+}
+
+/// A whole configuration in a body: TOML text or JSON, as its content type says.
+fn whole(headers: &HeaderMap, body: &Bytes) -> ApiResult<ConfigInput> {
+    match media_type(headers) {
         "application/json" => parse_json(body).map(ConfigInput::Json),
         "application/toml" | "text/plain" => match std::str::from_utf8(body) {
             Ok(text) => Ok(ConfigInput::Toml(text.to_owned())),
@@ -67,6 +74,25 @@ pub(in crate::api) async fn based_on(
         Some("*") => Ok(Some(api.control.config(name).await.map_err(named)?.etag)),
         _ => Ok(if_match),
     }
+}
+
+/// Changes a configuration, or says what the change would be.
+async fn change(
+    api: &Api,
+    caller: &Caller,
+    name: &ModuleName,
+    query: &DryRunQuery,
+    if_match: Option<String>,
+    input: ConfigInput,
+) -> ApiResult<Response> {
+    let request = SetConfig {
+        input,
+        if_match: based_on(api, name, if_match).await?,
+        source: ConfigSource::Api,
+        dry_run: query.dry_run,
+    };
+    let change = api.control.set_config(name, request, &caller.actor()).await;
+    Ok(changed(change.map_err(named)?))
 }
 
 /// The answer to a change: 202 where a running module takes it over, 200 else.

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use bllvm_manifest::ModuleName;
 
@@ -10,8 +9,8 @@ use crate::api::auth::Caller;
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::extract::{Body, IfMatch, Path, Query, parse_json};
 use crate::api::state::Api;
-use crate::control::{ConfigChange, ConfigInput, SetConfig};
-use crate::model::{ConfigSource, Scope};
+use crate::control::{ConfigChange, ConfigInput};
+use crate::model::Scope;
 
 /// Changes keys of a module's configuration.
 ///
@@ -50,12 +49,8 @@ pub async fn patch_module_config(
     Body(body): Body,
 ) -> ApiResult<Response> {
     caller.require(Scope::ConfigWrite)?;
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .unwrap_or_default();
     if !matches!(
-        kind.split(';').next().unwrap_or_default().trim(),
+        super::media_type(&headers),
         "application/merge-patch+json" | "application/json"
     ) {
         return Err(ApiError::new(
@@ -63,15 +58,6 @@ pub async fn patch_module_config(
             "send the patch with `Content-Type: application/merge-patch+json`",
         ));
     }
-    let request = SetConfig {
-        input: ConfigInput::MergePatch(parse_json(&body)?),
-        if_match: super::based_on(&api, &name, if_match).await?,
-        source: ConfigSource::Api,
-        dry_run: query.dry_run,
-    };
-    let change = api
-        .control
-        .set_config(&name, request, &caller.actor())
-        .await;
-    Ok(super::changed(change.map_err(super::named)?))
+    let input = ConfigInput::MergePatch(parse_json(&body)?);
+    super::change(&api, &caller, &name, &query, if_match, input).await
 }

@@ -9,8 +9,8 @@ use crate::api::auth::Caller;
 use crate::api::error::ApiResult;
 use crate::api::extract::{Body, IfMatch, Path, Query};
 use crate::api::state::Api;
-use crate::control::{ConfigChange, SetConfig};
-use crate::model::{ConfigSource, Scope};
+use crate::control::ConfigChange;
+use crate::model::Scope;
 
 /// Replaces a module's configuration.
 ///
@@ -51,15 +51,6 @@ pub async fn set_module_config(
     Body(body): Body,
 ) -> ApiResult<Response> {
     caller.require(Scope::ConfigWrite)?;
-    let request = SetConfig {
-        input: super::whole(&headers, &body)?,
-        if_match: super::based_on(&api, &name, if_match).await?,
-        source: ConfigSource::Api,
-        dry_run: query.dry_run,
-    };
-    let change = api
-        .control
-        .set_config(&name, request, &caller.actor())
-        .await;
-    Ok(super::changed(change.map_err(super::named)?))
+    let input = super::whole(&headers, &body)?;
+    super::change(&api, &caller, &name, &query, if_match, input).await
 }
