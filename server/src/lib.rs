@@ -12,6 +12,7 @@ pub mod config;
 pub mod configuration;
 pub mod control;
 pub mod dashboard;
+pub mod face;
 pub mod ipc;
 pub mod journal;
 pub mod lifecycle;

@@ -164,7 +164,15 @@ async fn indexed(host: &Host, factory: &Factory, height: u32) {
     let block: bitcoin::Block = bitcoin::consensus::deserialize(&factory.raw(height)).unwrap();
     let coinbase = &block.txdata[0];
     let txid = Txid(coinbase.compute_txid().to_byte_array());
-    let unspent = host.node.utxo(UtxoRequest { txid, vout: 0 }).await.unwrap();
+    let unspent = host
+        .node
+        .utxo(UtxoRequest {
+            txid,
+            vout: 0,
+            include_mempool: false,
+        })
+        .await
+        .unwrap();
     let coin = unspent.coin.unwrap();
     assert_eq!(
         (coin.height, coin.coinbase, coin.value_sat),

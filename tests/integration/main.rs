@@ -8,7 +8,10 @@ mod bad_input;
 mod base_node;
 mod command_line;
 mod configuration;
+#[cfg(feature = "kernel")]
+mod contract;
 mod crowd;
+mod face;
 mod grants;
 mod host_kills;
 mod interrupted;

@@ -1,6 +1,7 @@
 //! What the behaviour tests share: the real server, fixture modules, deadlines, repeat counts.
 
 pub mod clock;
+pub mod core_rpc;
 pub mod fixture;
 pub mod processes;
 pub mod programs;
@@ -11,6 +12,7 @@ pub mod verbs;
 pub mod wait;
 pub mod webhook;
 
+pub use core_rpc::CoreRpc;
 pub use fixture::Fixture;
 pub use rest::{Answer, Rest};
 pub use server::TestServer;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::Rest;
 use crate::processes::{self, Process};
 use crate::programs::program;
 use crate::wait::until;
+use crate::{CoreRpc, Rest};
 
 /// A server, and the folder that everything of it lies in. Dropping it kills what is left.
 #[derive(Debug)]
@@ -109,6 +109,7 @@ impl TestServer {
         std::fs::create_dir_all(folder.path().join("data/modules")).expect("the data directory");
         let settings = [
             "http.listen=127.0.0.1:0",
+            "face.listen=127.0.0.1:0",
             "node.backend=none",
             "modules.cargo_bin=",
         ];
@@ -141,6 +142,13 @@ impl TestServer {
     /// The directory that a module keeps its data in.
     pub fn module_data(&self, name: &str) -> PathBuf {
         self.data_dir().join("module-data").join(name)
+    }
+
+    /// A client of its Core-compatible face, with a token or the cookie's password.
+    pub fn face(&self, password: &str) -> CoreRpc {
+        let address = std::fs::read_to_string(self.data_dir().join("face-address"));
+        let address = address.expect("the face has an address");
+        CoreRpc::new(address.trim(), "anybody", password)
     }
 
     /// Its process id.

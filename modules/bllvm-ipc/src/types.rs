@@ -328,6 +328,10 @@ wire_types! {
         txid: Txid = Txid([9; 32]),
         /// The output's index.
         vout: u32 = 0,
+        /// Whether unconfirmed transactions count, too: what they spend is gone, and what they
+        /// make has a height above the tip's.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        include_mempool: bool = false,
     }
 
     /// An output that exists (or existed) in the chain.
@@ -425,6 +429,9 @@ wire_types! {
         /// Bitcoin Core's reject reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String> = Some("bad-txns-inputs-missingorspent".to_owned()),
+        /// Its fee, where it was worked out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fee_sat: Option<u64> = None,
     }
 
     /// Asks for a fee rate.
@@ -468,6 +475,13 @@ wire_types! {
         coinbase_value_sat: u64 = 312_500_000,
         /// The transactions.
         transactions: Vec<Hex> = vec![],
+        /// One fee a transaction, satoshi; empty where the base node does not tell.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fees_sat: Vec<u64> = vec![],
+        /// One cost of signature operations (BIP141) a transaction; empty where the base node
+        /// does not tell.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sigop_costs: Vec<u64> = vec![],
     }
 
     /// What became of a submitted block.

@@ -91,7 +91,11 @@ impl Node {
     /// An output, while it is unspent.
     pub async fn utxo(&self, txid: Txid, vout: u32) -> Answer<Utxo> {
         self.connection
-            .call::<m::ChainUtxo>(&UtxoRequest { txid, vout })
+            .call::<m::ChainUtxo>(&UtxoRequest {
+                txid,
+                vout,
+                include_mempool: false,
+            })
             .await
     }
 

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::api::auth::Auth;
 use crate::api::auth::cookie::Cookie;
 use crate::clock::SharedClock;
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::configuration::{SecretKey, SecretKeyError};
 use crate::control::ControlError;
 use crate::lifecycle::Lifecycle;
@@ -61,6 +61,7 @@ pub struct App {
     pub(super) life: Lifecycle,
     pub(super) listener: TcpListener,
     pub(super) socket: Option<UnixListener>,
+    pub(super) face: Option<TcpListener>,
     pub(super) address: SocketAddr,
     pub(super) store: Store,
     pub(super) key: SecretKey,
@@ -86,6 +87,7 @@ impl App {
         folder(&config.modules.dir)?;
         let store = Store::open(&config.data_dir, clock.clone()).await?;
         let listener = listen(config.http.listen).await?;
+        let face = face_listener(&config).await?;
         let prepare = |path: &Path, source| AppError::Prepare {
             path: path.to_owned(),
             source,
@@ -104,6 +106,7 @@ impl App {
             config,
             listener,
             socket,
+            face,
             address,
             store,
             key,
@@ -152,6 +155,26 @@ fn folder(path: &Path) -> Result<(), AppError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// The listener for tools of Bitcoin Core. Without a base node there is nothing to ask there; an
+/// address that nobody asked for may be another node's.
+async fn face_listener(config: &Config) -> Result<Option<TcpListener>, AppError> {
+    let face = &config.face;
+    let Some(address) = face.listen else {
+        return Ok(None);
+    };
+    if config.node.backend == Backend::None && !face.required {
+        return Ok(None);
+    }
+    match listen(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if face.required => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(%error, "no Core-compatible face; `face.listen` gives it another address");
+            Ok(None)
+        }
+    }
 }
 
 /// The socket for processes of our own user. The data directory is ours, so a socket that is there

@@ -15,5 +15,5 @@ mod running;
 mod start;
 
 pub use build::{App, AppError, SOCKET_FILE};
-pub use run_files::ADDRESS_FILE;
+pub use run_files::{ADDRESS_FILE, FACE_ADDRESS_FILE};
 pub use running::Running;

@@ -7,6 +7,8 @@ use super::build::{AppError, SOCKET_FILE};
 
 /// In the data directory of a running node: the address of its API.
 pub const ADDRESS_FILE: &str = "http-address";
+/// In the data directory of a running node: the address of its Core-compatible face.
+pub const FACE_ADDRESS_FILE: &str = "face-address";
 
 /// The files; gone with this value.
 #[derive(Debug)]
@@ -14,13 +16,19 @@ pub struct RunFiles(Vec<PathBuf>);
 
 impl RunFiles {
     /// Writes them.
-    pub fn write(data_dir: &Path, url: &str) -> Result<Self, AppError> {
-        let address = data_dir.join(ADDRESS_FILE);
-        fs::write(&address, format!("{url}\n")).map_err(|source| AppError::Prepare {
-            path: address.clone(),
-            source,
-        })?;
-        Ok(Self(vec![address, data_dir.join(SOCKET_FILE)]))
+    pub fn write(data_dir: &Path, url: &str, face: Option<&str>) -> Result<Self, AppError> {
+        let mut files = Self(vec![data_dir.join(SOCKET_FILE)]);
+        files.add(data_dir.join(ADDRESS_FILE), url)?;
+        if let Some(face) = face {
+            files.add(data_dir.join(FACE_ADDRESS_FILE), face)?;
+        }
+        Ok(files)
+    }
+
+    fn add(&mut self, path: PathBuf, address: &str) -> Result<(), AppError> {
+        let written = fs::write(&path, format!("{address}\n"));
+        self.0.push(path.clone());
+        written.map_err(|source| AppError::Prepare { path, source })
     }
 }
 

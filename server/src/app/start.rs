@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -18,11 +19,14 @@ use crate::config::{Backend, Config};
 use crate::configuration::Configurations;
 use crate::control::{Control, ControlParts, ControlSettings};
 use crate::dashboard;
+use crate::face::Face;
 use crate::journal::Journal;
 use crate::lifecycle::Lifecycle;
 use crate::logs::LogStore;
 use crate::model::{NewEvent, kinds};
-use crate::node::{EmbeddedNode, EmbeddedSettings, NoNode, ReadNode, SubmitNode, announce};
+use crate::node::{
+    CoreNode, EmbeddedNode, EmbeddedSettings, NoNode, ReadNode, SubmitNode, announce,
+};
 use crate::packages::Places;
 use crate::supervisor::{self, Supervisor, SupervisorSettings};
 use crate::webhooks::Webhooks;
@@ -62,13 +66,17 @@ impl App {
             life,
             listener,
             socket,
+            face,
             store,
             key,
             auth,
             ..
         } = self;
         let clock = clock.0;
-        let files = RunFiles::write(&config.data_dir, &url)?;
+        let face_url = face
+            .as_ref()
+            .and_then(|face| Some(format!("http://{}", face.local_addr().ok()?)));
+        let files = RunFiles::write(&config.data_dir, &url, face_url.as_deref())?;
         let (read_node, submit_node) = start_node(&config, &life, node_stop);
         let journal = Journal::new(store.clone());
         let logs = LogStore::new(&config.data_dir, clock.clone());
@@ -95,7 +103,7 @@ impl App {
             journal: journal.clone(),
             logs: logs.clone(),
             read_node: read_node.clone(),
-            submit_node,
+            submit_node: submit_node.clone(),
             clock: clock.clone(),
             configs: Arc::new(configurations),
             settings: supervisor_settings(&config),
@@ -141,14 +149,18 @@ impl App {
             soft: life.soft().clone(),
         });
         let router = api::router(&api, dashboard::router(&api));
-        let serve = |listener: Listener| {
+        let serve = |listener: Listener, router: &Router| {
             let (soft, hard) = (life.soft().clone(), life.hard().clone());
             api::serve(listener, router.clone(), soft, hard)
         };
-        if let Some(socket) = socket {
-            tracker.spawn(serve(socket.into()));
+        if let Some(listener) = face {
+            let face = Face::new(api.clone(), submit_node, config.face.open_rest);
+            tracker.spawn(serve(listener.into(), &face.router()));
         }
-        let server = tracker.spawn(serve(listener.into()));
+        if let Some(socket) = socket {
+            tracker.spawn(serve(socket.into(), &router));
+        }
+        let server = tracker.spawn(serve(listener.into(), &router));
         life.set_ready();
         Ok(Running {
             config,
@@ -175,6 +187,13 @@ fn start_node(config: &Config, life: &Lifecycle, stop: &CancellationToken) -> No
             tracing::error!(%error, "could not find out which program this is, so there is no base node");
             no_node()
         }
+        (Backend::Core, _) => match config.node.core.clone() {
+            Some(settings) => {
+                let node = Arc::new(CoreNode::start(settings, life.tracker(), stop.clone()));
+                (node.clone(), node)
+            }
+            None => no_node(),
+        },
         (Backend::None, _) => no_node(),
     }
 }

@@ -17,6 +17,7 @@ use super::output;
 use crate::clock::SystemClock;
 use crate::config::{Backend, Config};
 use crate::listen::listen;
+use crate::node::core::probe;
 use crate::store::{Store, StoreError};
 
 /// Below this much free space a warning is due.
@@ -159,7 +160,7 @@ async fn check(report: &mut Report, options: &Options, config: &Config) {
     if !running {
         port(report, config).await;
     }
-    base_node(report, config);
+    base_node(report, config).await;
     programs(report, config);
     modules(report, &config.modules.dir);
 }
@@ -300,13 +301,29 @@ async fn port(report: &mut Report, config: &Config) {
     }
 }
 
-fn base_node(report: &mut Report, config: &Config) {
+async fn base_node(report: &mut Report, config: &Config) {
     match config.node.backend {
         Backend::None => report.warn(
             "backend",
             "none: modules run without a chain",
             "set `node.backend` to \"embedded\"",
         ),
+        Backend::Core => {
+            let Some(core) = &config.node.core else {
+                return;
+            };
+            match probe(core).await {
+                Ok(()) => report.ok(
+                    "backend",
+                    format!("Bitcoin Core at {}, {}", core.url, core.chain),
+                ),
+                Err(why) => report.fail(
+                    "backend",
+                    why,
+                    "start Bitcoin Core, or set the keys `node.core_…` right",
+                ),
+            }
+        }
         Backend::Embedded if cfg!(feature = "kernel") => {
             report.ok(
                 "backend",

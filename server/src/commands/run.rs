@@ -55,9 +55,12 @@ async fn welcome(running: &Running, options: &Options) -> Result<()> {
         let facts = json!({ "url": url, "login": login, "data_dir": config.data_dir });
         format!("{facts}\n")
     } else {
-        let base_node = match config.node.backend {
-            Backend::Embedded => "embedded, regtest",
-            Backend::None => "none: modules run without a chain",
+        let base_node = match (config.node.backend, &config.node.core) {
+            (Backend::Embedded, _) => "embedded, regtest".to_owned(),
+            (Backend::Core, Some(core)) => format!("Bitcoin Core at {}, {}", core.url, core.chain),
+            (Backend::Core, None) | (Backend::None, _) => {
+                "none: modules run without a chain".to_owned()
+            }
         };
         format!(
             "bllvm-node {version}

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::layers::{self, Settings};
 use super::reader::{Key, Reader};
 use super::{
-    Config, ConfigError, Database, Http, Limits, Modules, Node, Telemetry, database, http, limits,
-    modules, node, telemetry,
+    Config, ConfigError, Database, Face, Http, Limits, Modules, Node, Telemetry, database, face,
+    http, limits, modules, node, telemetry,
 };
 
 /// The configuration file's name in the data directory.
@@ -108,7 +108,8 @@ pub fn load(overrides: &Overrides, around: &Surroundings) -> Result<Config, Conf
     let config = Config {
         http: Http::read(&mut reader),
         database: Database::read(&mut reader),
-        node: Node::read(&mut reader, &data_dir),
+        node: Node::read(&mut reader, &data_dir, around.path("HOME").as_deref()),
+        face: Face::read(&mut reader),
         modules: Modules::read(&mut reader, &data_dir, cargo_bin),
         telemetry: Telemetry::read(&mut reader),
         limits: Limits::read(&mut reader),
@@ -130,6 +131,7 @@ pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
         http::KEYS,
         database::KEYS,
         node::KEYS,
+        face::KEYS,
         modules::KEYS,
         limits::KEYS,
         telemetry::KEYS,

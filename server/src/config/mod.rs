@@ -3,7 +3,9 @@
 //! Only this folder reads the environment. Unknown keys are errors; each error names the key and
 //! where it was set. Texts become domain types here and nowhere later.
 
+mod core;
 mod database;
+mod face;
 mod http;
 mod layers;
 mod limits;
@@ -20,6 +22,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use database::Database;
+pub use face::Face;
 pub use http::Http;
 pub use layers::{ENVIRONMENT_PREFIX, Origin};
 pub use limits::Limits;
@@ -42,6 +45,8 @@ pub struct Config {
     pub database: Database,
     /// The base node.
     pub node: Node,
+    /// The base node's Core-compatible face.
+    pub face: Face,
     /// Modules.
     pub modules: Modules,
     /// The node's own log.

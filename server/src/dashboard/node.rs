@@ -125,7 +125,9 @@ async fn view(api: &Api, visit: &Visit, typed: Typed) -> ApiResult<Node> {
 fn chain(api: &Api, info: Option<&NetworkInfo>, tip: Option<&Tip>) -> Vec<Fact> {
     let now = now(api);
     let mut facts = Vec::new();
-    if let (NodeState::Unavailable { why }, "none") = (api.node.state(), api.node.backend()) {
+    if let (NodeState::Unavailable { why }, "none" | "core") =
+        (api.node.state(), api.node.backend())
+    {
         facts.push(Fact::text("Chain", sentence(&why)));
     }
     if let Some(info) = info {
@@ -158,6 +160,7 @@ fn chain(api: &Api, info: Option<&NetworkInfo>, tip: Option<&Tip>) -> Vec<Fact> 
 fn backend(api: &Api, info: Option<&NetworkInfo>) -> Vec<Fact> {
     let kind = match api.node.backend() {
         "embedded" => "embedded: Bitcoin Core's own validation in a process beside this one",
+        "core" => "core: a running Bitcoin Core, asked by its RPC",
         "none" => "none: modules run without a chain",
         other => other,
     };

@@ -25,7 +25,9 @@ words! {
         EventsRead = "events:read",
         /// Read the base node.
         NodeRead = "node:read",
-        /// Mine and submit.
+        /// Send transactions.
+        NodeBroadcast = "node:broadcast",
+        /// Mine, and submit blocks.
         NodeControl = "node:control",
         /// Read the audit trail.
         AuditRead = "audit:read",

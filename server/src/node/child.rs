@@ -27,7 +27,7 @@ use bllvm_kernel_node::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::wire::{self, ChainSince, Close, HashAt, MEMPOOL, MINED, MOVED, Mine};
+use super::wire::{self, ChainSince, Close, EntryOf, HashAt, MEMPOOL, MINED, MOVED, Mine};
 use super::{ChainStep, NodeError, unconfirmed};
 
 const MAX_MINED_AT_ONCE: u32 = 1000;
@@ -384,6 +384,9 @@ impl Handler for Server {
             ChainSince::ID => {
                 self.on_engine::<ChainSince>(request, |engine, wanted| chain_since(&engine, wanted))
             }
+            EntryOf::ID => self.on_engine::<EntryOf>(request, |engine, wanted| {
+                unconfirmed::entry(&engine, wanted.txid)
+            }),
             HashAt::ID => self.on_engine::<HashAt>(request, |engine, wanted| {
                 let found = engine.block_hash_at(wanted.height).map_err(fault)?;
                 let hash = found.ok_or_else(|| no_height(wanted.height))?;
@@ -592,6 +595,11 @@ fn utxo(engine: &Engine, wanted: &t::UtxoRequest) -> Result<t::Utxo, NodeError> 
         txid: bitcoin::Txid::from_byte_array(wanted.txid.0),
         vout: wanted.vout,
     };
+    if wanted.include_mempool
+        && let Some(found) = unconfirmed::utxo(engine, &outpoint)?
+    {
+        return Ok(found);
+    }
     let (coin, tip) = engine.coin(&outpoint).map_err(fault)?;
     Ok(t::Utxo {
         coin: coin.map(|coin| t::Coin {

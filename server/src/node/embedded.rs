@@ -24,8 +24,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::wire::{self, ChainSince, Close, HashAt, MEMPOOL, MINED, MOVED, Mine};
-use super::{ChainStep, MineRequest, NodeError, NodeState, ReadNode, SubmitNode};
+use super::wire::{self, ChainSince, Close, EntryOf, HashAt, MEMPOOL, MINED, MOVED, Mine};
+use super::{ChainStep, MempoolEntry, MineRequest, NodeError, NodeState, ReadNode, SubmitNode};
 
 /// Where and how the child runs.
 #[derive(Clone, Debug)]
@@ -480,6 +480,10 @@ impl ReadNode for EmbeddedNode {
 
     async fn test_accept(&self, transactions: t::Transactions) -> Result<t::Acceptance, NodeError> {
         self.call::<m::MempoolTestAccept>(&transactions).await
+    }
+
+    async fn mempool_entry(&self, txid: t::Txid) -> Result<MempoolEntry, NodeError> {
+        self.call::<EntryOf>(&wire::Id { txid }).await
     }
 
     async fn fee(&self, request: t::FeeRequest) -> Result<t::FeeEstimate, NodeError> {

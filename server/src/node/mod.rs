@@ -6,6 +6,7 @@
 mod announcer;
 #[cfg(feature = "kernel")]
 pub mod child;
+pub mod core;
 mod embedded;
 mod error;
 mod none;
@@ -15,9 +16,10 @@ mod submit;
 mod unconfirmed;
 mod wire;
 
+pub use self::core::{CoreNode, CoreSettings, Credentials};
 pub use announcer::announce;
 pub use embedded::{EmbeddedNode, EmbeddedSettings};
 pub use error::NodeError;
 pub use none::NoNode;
-pub use read::{ChainStep, NodeState, ReadNode};
+pub use read::{BlockPlace, ChainStep, MempoolEntry, NodeState, ReadNode, Relatives};
 pub use submit::{MineRequest, SubmitNode};

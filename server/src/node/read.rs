@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bllvm_ipc::types::{
     Acceptance, BlockFilter, BlockHash, BlockRef, FeeEstimate, FeeRequest, HeaderInfo, Headers,
     HeadersRequest, MempoolInfo, NetworkInfo, PageRequest, Peers, ScriptVerdict, SpentOutputs, Tip,
-    TransactionInfo, TransactionRequest, Transactions, TxidPage, Utxo, UtxoRequest,
+    TransactionInfo, TransactionRequest, Transactions, Txid, TxidPage, Utxo, UtxoRequest,
     VerifyScriptRequest,
 };
 use bytes::Bytes;
@@ -53,6 +53,55 @@ pub enum NodeState {
         /// What is known about it.
         why: String,
     },
+}
+
+/// What a backend's own index says of a block beyond its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockPlace {
+    /// The work in the chain up to this block: a number of 256 bits, big-endian.
+    pub chain_work: [u8; 32],
+    /// Median time of the eleven blocks that end here (BIP113), Unix seconds.
+    pub median_time: u32,
+    /// Transactions in it.
+    pub transactions: u32,
+}
+
+/// Sums over a transaction and its unconfirmed relatives, itself included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relatives {
+    /// How many.
+    pub count: u64,
+    /// Their virtual bytes.
+    pub vsize: u64,
+    /// Their fees.
+    pub fees_sat: u64,
+}
+
+/// An unconfirmed transaction as the mempool keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MempoolEntry {
+    /// Hash of the transaction with its witness.
+    pub wtxid: Txid,
+    /// Virtual bytes, as the mempool counts them.
+    pub vsize: u64,
+    /// Weight units.
+    pub weight: u64,
+    /// The fee.
+    pub fee_sat: u64,
+    /// When it came, Unix seconds.
+    pub time: u64,
+    /// The tip's height when it came.
+    pub height: u32,
+    /// What it stands on.
+    pub ancestors: Relatives,
+    /// What stands on it.
+    pub descendants: Relatives,
+    /// Unconfirmed transactions whose outputs it spends.
+    pub depends: Vec<Txid>,
+    /// Unconfirmed transactions that spend its outputs.
+    pub spent_by: Vec<Txid>,
+    /// Whether it says that it may be replaced (BIP125).
+    pub replaceable: bool,
 }
 
 fn unsupported<T>(what: &str, name: &str) -> Result<T, NodeError> {
@@ -145,5 +194,14 @@ pub trait ReadNode: Send + Sync + 'static {
     /// The peers.
     async fn peers(&self) -> Result<Peers, NodeError> {
         unsupported("network.peers", self.backend())
+    }
+    /// What the backend's own index says of a block beyond its header. A backend without such an
+    /// index is asked for headers and the block instead.
+    async fn block_place(&self, _hash: BlockHash) -> Result<BlockPlace, NodeError> {
+        unsupported("node.block_place", self.backend())
+    }
+    /// An unconfirmed transaction's fee, age and relatives.
+    async fn mempool_entry(&self, _txid: Txid) -> Result<MempoolEntry, NodeError> {
+        unsupported("node.mempool_entry", self.backend())
     }
 }

@@ -50,4 +50,11 @@ pub trait SubmitNode: Send + Sync + 'static {
             "`mining.template` is not served by this backend".into(),
         ))
     }
+
+    /// Whether a block would be accepted on the tip, its proof of work apart. Nothing is kept.
+    async fn check_block(&self, _block: Bytes) -> Result<BlockVerdict, NodeError> {
+        Err(NodeError::Unsupported(
+            "it cannot judge a block without taking it".into(),
+        ))
+    }
 }

@@ -1,15 +1,17 @@
 //! What the base node's process answers about transactions that no block holds yet: mempool, fees,
 //! templates.
 
+use std::collections::BTreeSet;
+
 use bllvm_ipc::types as t;
 use bllvm_kernel_node::bitcoin::consensus::encode::{deserialize, serialize};
 use bllvm_kernel_node::bitcoin::hashes::Hash as _;
-use bllvm_kernel_node::bitcoin::{Transaction, Txid};
-use bllvm_kernel_node::mempool::{MAX_WEIGHT, Room, Verdicts};
+use bllvm_kernel_node::bitcoin::{OutPoint, Transaction, TxIn, Txid};
+use bllvm_kernel_node::mempool::{MAX_WEIGHT, Room, Sum, Verdicts};
 use bllvm_kernel_node::{BlockTemplate, Engine};
 
-use super::NodeError;
 use super::child::{fault, hash_out, params};
+use super::{MempoolEntry, NodeError, Relatives};
 
 /// Ids in one page at the most.
 const MOST: usize = 5000;
@@ -67,6 +69,75 @@ pub(super) fn find(engine: &Engine, txid: t::Txid) -> Option<t::TransactionInfo>
     })
 }
 
+/// What unconfirmed transactions make of an output; none where they do not touch it.
+pub(super) fn utxo(engine: &Engine, outpoint: &OutPoint) -> Result<Option<t::Utxo>, NodeError> {
+    let touched = engine.mempool(|pool, _| {
+        if pool.spender(outpoint).is_some() {
+            return Some(None);
+        }
+        let made = pool.get(&outpoint.txid)?;
+        made.transaction
+            .output
+            .get(outpoint.vout as usize)
+            .cloned()
+            .map(Some)
+    });
+    let Some(output) = touched else {
+        return Ok(None);
+    };
+    let tip = engine.tip().map_err(fault)?;
+    let coin = output.map(|output| t::Coin {
+        value_sat: output.value.to_sat(),
+        script_pubkey: t::Hex(output.script_pubkey.into_bytes()),
+        height: tip.height + 1,
+        coinbase: false,
+    });
+    Ok(Some(t::Utxo {
+        coin,
+        tip: hash_out(tip.hash),
+    }))
+}
+
+/// An unconfirmed transaction's fee, age and relatives.
+pub(super) fn entry(engine: &Engine, txid: t::Txid) -> Result<MempoolEntry, NodeError> {
+    let id = Txid::from_byte_array(txid.0);
+    let found = engine.mempool(|pool, _| {
+        let entry = pool.get(&id)?;
+        let outputs = (0..).take(entry.transaction.output.len());
+        let spenders: BTreeSet<Txid> = outputs
+            .filter_map(|vout| pool.spender(&OutPoint { txid: id, vout }))
+            .collect();
+        let inputs = entry.transaction.input.iter();
+        let parents: BTreeSet<Txid> = inputs
+            .map(|input| input.previous_output.txid)
+            .filter(|txid| pool.get(txid).is_some())
+            .collect();
+        let signals = |input: &TxIn| input.sequence.is_rbf();
+        Some(MempoolEntry {
+            wtxid: t::Txid(entry.wtxid.to_byte_array()),
+            vsize: entry.vsize,
+            weight: entry.weight,
+            fee_sat: entry.fee,
+            time: entry.time,
+            height: entry.height,
+            ancestors: relatives(pool.with_ancestors(id)),
+            descendants: relatives(pool.with_descendants(id)),
+            depends: parents.into_iter().map(id_out).collect(),
+            spent_by: spenders.into_iter().map(id_out).collect(),
+            replaceable: entry.transaction.input.iter().any(signals),
+        })
+    });
+    found.ok_or_else(|| NodeError::NotFound(format!("the mempool has no transaction {txid}")))
+}
+
+fn relatives(sum: Sum) -> Relatives {
+    Relatives {
+        count: sum.count as u64,
+        vsize: sum.vsize,
+        fees_sat: sum.fee,
+    }
+}
+
 pub(super) fn test_accept(
     engine: &Engine,
     wanted: &t::Transactions,
@@ -109,6 +180,7 @@ fn acceptance(verdicts: Verdicts) -> t::Acceptance {
             txid: id_out(txid),
             accepted: reason.is_none(),
             reason,
+            fee_sat: None,
         }
     });
     t::Acceptance {
@@ -149,7 +221,11 @@ pub(super) fn template(engine: &Engine, room: Room) -> Result<t::Template, NodeE
         min_time,
     } = engine.template(room).map_err(fault)?;
     let transactions = selection.transactions.iter();
+    let fees = transactions.clone().map(|(_, fee)| *fee);
     Ok(t::Template {
+        fees_sat: fees.collect(),
+        // The selection has their sum only.
+        sigop_costs: Vec::new(),
         longpoll_id: id,
         prev: hash_out(plan.prev),
         height: plan.height,

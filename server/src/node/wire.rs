@@ -3,11 +3,11 @@
 //! The embedded base node is a process of its own (a C++ assert aborts a process, and it must not
 //! be the host's). It answers the `chain.*` methods of the modules' table and the few below.
 
-use bllvm_ipc::types::{BlockHash, Empty};
+use bllvm_ipc::types::{BlockHash, Empty, Txid};
 use bllvm_ipc::{Capability, Method};
 use serde::{Deserialize, Serialize};
 
-use super::{ChainStep, MineRequest};
+use super::{ChainStep, MempoolEntry, MineRequest};
 
 /// Event: the chain moved, or the node became ready; then with what an operator should know.
 pub(super) const MOVED: &str = "node.moved";
@@ -46,6 +46,12 @@ pub(super) struct Hash {
     pub hash: BlockHash,
 }
 
+/// A transaction's id.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Id {
+    pub txid: Txid,
+}
+
 macro_rules! node_methods {
     ($( $id:literal $marker:ident $name:literal: $request:ty => $response:ty; )+) => { $(
         pub(super) struct $marker;
@@ -68,4 +74,5 @@ node_methods! {
     0x4002 Mine "node.mine": MineNumbered => Mined;
     0x4003 HashAt "node.hash_at": Height => Hash;
     0x4004 Close "node.close": Empty => Empty;
+    0x4005 EntryOf "node.mempool_entry": Id => MempoolEntry;
 }

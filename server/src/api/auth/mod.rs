@@ -74,6 +74,33 @@ impl Auth {
         Ok(Caller::new(kind, request.map(|id| id.0.to_string())))
     }
 
+    /// Finds out who asks by the password alone, as tools of Bitcoin Core send it: the cookie
+    /// file's or a token, under any user name.
+    ///
+    /// # Errors
+    /// When there is none, or it is wrong, expired or revoked.
+    pub async fn by_password(&self, parts: &Parts) -> ApiResult<Caller> {
+        let peer = parts.extensions.get::<Peer>().copied();
+        let kind = match parts.headers.get(AUTHORIZATION) {
+            None => {
+                let detail = "send the cookie file's password, or a token, by basic authentication";
+                return Err(ApiError::new(Code::Unauthenticated, detail));
+            }
+            Some(value) => match read_authorization(value.as_bytes()) {
+                Some(Credentials::Basic { password, .. }) if self.0.cookie.fits(&password) => {
+                    Some(Kind::Cookie)
+                }
+                Some(Credentials::Basic { password, .. } | Credentials::Bearer(password)) => {
+                    self.token(&password).await?
+                }
+                None => None,
+            },
+        };
+        let detail = "this password is neither the cookie file's nor a token's";
+        let kind = kind.ok_or_else(|| self.failed(peer, Code::InvalidCredentials, detail))?;
+        Ok(Caller::new(kind, None))
+    }
+
     async fn identify(&self, parts: &Parts, peer: Option<Peer>) -> ApiResult<Kind> {
         if let Some(value) = parts.headers.get(AUTHORIZATION) {
             let known = match read_authorization(value.as_bytes()) {

@@ -1,0 +1,102 @@
+//! A running Bitcoin Core as base node, by its JSON-RPC.
+//!
+//! Every answer comes from Bitcoin Core itself; nothing is kept here but the last known tip. A poll
+//! notices new blocks, and tells when Bitcoin Core went away or came back. Bitcoin Core's ZMQ
+//! notices are not used: they are lossy, so that a poll has to stand beneath them anyway, and the
+//! pure Rust client for them is not sound enough to wake it (it does not subscribe again after a
+//! lost connection).
+
+mod chain;
+mod identity;
+mod mempool;
+mod mining;
+mod read;
+mod rpc;
+mod shapes;
+mod submit;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch::{Receiver, Sender};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::rpc::Rpc;
+pub use self::rpc::{Credentials, Password};
+use super::{NodeError, NodeState};
+
+/// Where Bitcoin Core is, and what it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoreSettings {
+    /// Its address, as in `http://127.0.0.1:8332`.
+    pub url: String,
+    /// The chain that it must be on: `main`, `test`, `testnet4`, `signet` or `regtest`.
+    pub chain: String,
+    /// How we prove who we are.
+    pub credentials: Credentials,
+    /// The pause between two looks at its tip.
+    pub poll: Duration,
+    /// How long a call may take.
+    pub call_deadline: Duration,
+}
+
+/// A handle to Bitcoin Core. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct CoreNode {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: CoreSettings,
+    rpc: Rpc,
+    state: Sender<NodeState>,
+    changes: Sender<u64>,
+}
+
+impl CoreNode {
+    /// Begins to watch Bitcoin Core, until `stop`.
+    pub fn start(settings: CoreSettings, tracker: &TaskTracker, stop: CancellationToken) -> Self {
+        let shared = Arc::new(Shared {
+            rpc: Rpc::new(&settings),
+            settings,
+            state: Sender::new(NodeState::Starting),
+            changes: Sender::new(0),
+        });
+        tracker.spawn(watch::watch(shared.clone(), stop));
+        Self { shared }
+    }
+
+    /// Bitcoin Core, once it is known to be the right one: answers of another chain are worse than
+    /// none.
+    fn ready(&self) -> Result<&Rpc, NodeError> {
+        match &*self.shared.state.borrow() {
+            NodeState::Ready => Ok(&self.shared.rpc),
+            NodeState::Starting => Err(away("it was not reached yet")),
+            NodeState::Unavailable { why } => Err(away(why)),
+        }
+    }
+
+    fn subscribe(&self) -> Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+}
+
+/// Whether this Bitcoin Core can be asked, and is the one that was meant.
+///
+/// # Errors
+/// Why not, with the way out.
+pub async fn probe(settings: &CoreSettings) -> Result<(), String> {
+    let checked = identity::check(&Rpc::new(settings), &settings.chain).await;
+    checked.map_err(watch::words)
+}
+
+/// It is away; asking again soon makes sense.
+fn away(why: &str) -> NodeError {
+    NodeError::Unavailable {
+        why: why.to_owned(),
+        retry_ms: 1000,
+    }
+}

@@ -1,0 +1,82 @@
+//! Same unconfirmed transactions, same answers.
+
+use bllvm_ipc::types as t;
+use bllvm_kernel_node::bitcoin;
+use bllvm_kernel_node::bitcoin::hashes::Hash as _;
+use bllvm_kernel_node::bitcoin::{Amount, OutPoint};
+use bllvm_node::node::MempoolEntry;
+
+use super::answers::Transcript;
+use super::benches::Bench;
+use super::story::{Story, spending_of};
+
+/// The transaction of the block that left is unconfirmed again.
+pub async fn tell(bench: &Bench, story: &Story, said: &mut Transcript) {
+    let (read, submit) = (&*bench.read, &*bench.submit);
+    let txid = t::Txid(story.transaction.compute_txid().to_byte_array());
+    let first = t::PageRequest {
+        cursor: None,
+        limit: Some(10),
+    };
+    said.note("unconfirmed ids", read.mempool_list(first).await);
+    said.note("mempool", read.mempool_info().await);
+    let entry = read.mempool_entry(txid).await;
+    said.note(
+        "entry",
+        entry.map(|entry| MempoolEntry { time: 0, ..entry }),
+    );
+    said.note("no entry", read.mempool_entry(t::Txid([9; 32])).await);
+    let of = |txid| t::TransactionRequest { txid, block: None };
+    said.note("unconfirmed", read.mempool_transaction(of(txid)).await);
+    said.note(
+        "not unconfirmed",
+        read.mempool_transaction(of(t::Txid([9; 32]))).await,
+    );
+    for (name, txid) in [
+        ("made by the mempool", txid),
+        (
+            "spent by the mempool",
+            t::Txid(story.spent.txid.to_byte_array()),
+        ),
+    ] {
+        for include_mempool in [true, false] {
+            let request = t::UtxoRequest {
+                txid,
+                vout: 0,
+                include_mempool,
+            };
+            said.note(name, read.utxo(request).await);
+        }
+    }
+    let mut conflict = story.transaction.clone();
+    conflict.output[0].value += Amount::from_sat(1000);
+    let unknown = bitcoin::Txid::from_byte_array([8; 32]);
+    let missing = spending_of(OutPoint::new(unknown, 0));
+    for (name, transaction) in [("conflict", conflict), ("missing input", missing)] {
+        let raw = t::Transactions {
+            transactions: vec![t::Hex(bitcoin::consensus::serialize(&transaction))],
+        };
+        said.note(name, read.test_accept(raw.clone()).await);
+        let verdicts = submit.broadcast(raw).await.unwrap().results;
+        assert!(!verdicts[0].accepted, "{}: {name}", bench.name);
+    }
+    let again = t::Transactions {
+        transactions: vec![t::Hex(bitcoin::consensus::serialize(&story.transaction))],
+    };
+    submit.broadcast(again).await.unwrap();
+    let fee = read.fee(t::FeeRequest { target_blocks: 6 }).await;
+    said.note("fee", fee.map(|fee| fee.sat_per_kvb));
+    let request = t::TemplateRequest {
+        coinbase_weight: 8000,
+        longpoll_id: None,
+    };
+    let template = submit.template(request).await;
+    said.note(
+        "template",
+        template.map(|template| t::Template {
+            longpoll_id: String::new(),
+            sigop_costs: Vec::new(),
+            ..template
+        }),
+    );
+}
