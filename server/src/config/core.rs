@@ -35,6 +35,11 @@ pub(super) const DEADLINE: Key = Key::new(
     "\"1 min\"",
     "How long Bitcoin Core may take to answer.",
 );
+pub(super) const ZMQ: Key = Key::derived(
+    "node.core_zmq",
+    "\"tcp://127.0.0.1:28332\"",
+    "Where Bitcoin Core publishes `hashblock` by ZMQ (its option zmqpubhashblock), so that blocks\nare seen before the next poll. Default: the poll alone.",
+);
 
 /// The settings, where they make sense together.
 pub(super) fn read(reader: &mut Reader, chain: &str, home: Option<&Path>) -> Option<CoreSettings> {
@@ -44,6 +49,7 @@ pub(super) fn read(reader: &mut Reader, chain: &str, home: Option<&Path>) -> Opt
     let password_file = reader.path(PASSWORD_FILE.path);
     let poll = reader.get(&POLL, reader::duration);
     let call_deadline = reader.get(&DEADLINE, reader::duration);
+    let zmq = reader.optional(ZMQ.path, zmq);
     let (port, folder) = usual_places(chain);
     let credentials = match (user, password_file, cookie) {
         (None, None, Some(path)) => Credentials::Cookie(path),
@@ -70,6 +76,7 @@ pub(super) fn read(reader: &mut Reader, chain: &str, home: Option<&Path>) -> Opt
         credentials,
         poll,
         call_deadline,
+        zmq,
     })
 }
 
@@ -82,6 +89,21 @@ fn usual_places(chain: &str) -> (u16, &'static str) {
         "signet" => (38332, "signet"),
         _ => (18443, "regtest"),
     }
+}
+
+/// `tcp://host:port`, as `host:port`.
+fn zmq(value: &toml::Value) -> Result<String, String> {
+    let text = reader::text(value)?;
+    let place = text.strip_prefix("tcp://").filter(|place| {
+        let (host, port) = place.rsplit_once(':').unwrap_or_default();
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    place.map(str::to_owned).ok_or_else(|| {
+        format!(
+            "must be an address such as \"tcp://127.0.0.1:28332\", not \"{}\"",
+            text.escape_debug()
+        )
+    })
 }
 
 fn url(value: &toml::Value) -> Result<String, String> {

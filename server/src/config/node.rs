@@ -32,6 +32,7 @@ pub(super) const KEYS: &[Key] = &[
     core::PASSWORD_FILE,
     core::POLL,
     core::DEADLINE,
+    core::ZMQ,
 ];
 
 /// Which base node there is.

@@ -69,6 +69,7 @@ pub fn settings_for(server: &TestServer) -> CoreSettings {
         credentials: Credentials::Cookie(server.data_dir().join(".cookie")),
         poll: Duration::from_millis(20),
         call_deadline: Duration::from_mins(1),
+        zmq: None,
     }
 }
 
@@ -136,6 +137,7 @@ fn core_on_bitcoind(path: PathBuf) -> Bench {
         credentials: Credentials::Cookie(dir.path().join("regtest/.cookie")),
         poll: Duration::from_millis(20),
         call_deadline: Duration::from_mins(1),
+        zmq: None,
     };
     core(
         settings,

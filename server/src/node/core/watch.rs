@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bllvm_ipc::types::BlockHash;
 use serde_json::json;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::rpc::RpcError;
@@ -11,7 +12,7 @@ use super::{Shared, identity};
 use crate::node::NodeState;
 
 /// Watches until `stop`.
-pub(super) async fn watch(shared: Arc<Shared>, stop: CancellationToken) {
+pub(super) async fn watch(shared: Arc<Shared>, wake: Arc<Notify>, stop: CancellationToken) {
     let mut seen: Option<BlockHash> = None;
     loop {
         let looked = tokio::select! {
@@ -29,6 +30,7 @@ pub(super) async fn watch(shared: Arc<Shared>, stop: CancellationToken) {
         }
         tokio::select! {
             () = tokio::time::sleep(shared.settings.poll) => {}
+            () = wake.notified() => {}
             () = stop.cancelled() => break,
         }
     }
