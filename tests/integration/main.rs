@@ -18,6 +18,8 @@ mod interrupted;
 mod lifecycle;
 mod misbehaving;
 mod module_kills;
+#[cfg(feature = "kernel")]
+mod peers;
 mod reload;
 mod restart;
 mod samples;

@@ -511,6 +511,9 @@ wire_types! {
         unsupported: Vec<String> = vec!["mempool.info".to_owned()],
         /// Connected peers.
         peers: u32 = 0,
+        /// Where it listens for peers, if it does and tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        p2p_address: Option<String> = None,
     }
 
     /// One peer of the base node.

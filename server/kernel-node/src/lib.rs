@@ -43,6 +43,7 @@ mod mempool_file;
 mod mining;
 mod model;
 mod pool;
+mod proposal;
 mod reads;
 mod recovery;
 mod replay;

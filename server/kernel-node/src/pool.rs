@@ -110,7 +110,7 @@ impl Inner {
     }
 
     /// Runs a change of the mempool at the kernel's tip, which the index has reached.
-    fn with_view<T>(
+    pub fn with_view<T>(
         &self,
         change: impl FnOnce(&View<'_>, &mut Pool) -> Result<T, Fault>,
     ) -> Result<T, EngineError> {
@@ -161,7 +161,7 @@ impl Inner {
 }
 
 /// The chain at the kernel's tip.
-struct View<'a> {
+pub struct View<'a> {
     coins: Coins,
     tip: BlockTreeEntry<'a>,
     height: u32,

@@ -30,6 +30,21 @@ impl Engine {
         })
     }
 
+    /// The height of the best header that is known, with or without its block.
+    pub fn best_header_height(&self) -> Result<u32, EngineError> {
+        self.inner.with_chain(|chain| {
+            let tip = kernel::height(kernel::tip(chain));
+            Ok(chain.best_entry().map_or(tip, kernel::height).max(tip))
+        })
+    }
+
+    /// What the blocks take on disk, in bytes.
+    pub fn block_bytes(&self) -> Result<u64, EngineError> {
+        let places = &self.inner.places;
+        let measured = places.block_bytes();
+        measured.map_err(EngineError::io("measure", &self.inner.settings.dir))
+    }
+
     /// A header by hash (any known block) or height (the best chain).
     pub fn header(&self, id: BlockId) -> Result<Option<HeaderInfo>, EngineError> {
         self.inner.with_chain(|chain| {

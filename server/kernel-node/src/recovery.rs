@@ -36,6 +36,18 @@ impl Places {
             data,
         }
     }
+
+    /// What the files of blocks take on disk.
+    pub fn block_bytes(&self) -> std::io::Result<u64> {
+        let mut bytes = 0;
+        for file in fs::read_dir(&self.blocks)? {
+            let meta = file?.metadata()?;
+            if meta.is_file() {
+                bytes += meta.len();
+            }
+        }
+        Ok(bytes)
+    }
 }
 
 /// An open kernel, and how it got there.

@@ -214,8 +214,8 @@ impl Scene {
             .submit_transactions(std::slice::from_ref(&transaction));
         let (txid, verdict) = verdicts.unwrap().swap_remove(0);
         match verdict {
-            Ok(()) if self.plain.txids().contains(&txid) => {}
-            Ok(()) => {
+            Ok(_) if self.plain.txids().contains(&txid) => {}
+            Ok(_) => {
                 let spent: HashSet<_> = transaction
                     .input
                     .iter()

@@ -371,7 +371,7 @@ impl Pool {
 }
 
 /// The cost of a transaction's signature checks, those of what it spends included.
-fn sigops(transaction: &Transaction, coins: &[Coin]) -> u64 {
+pub(crate) fn sigops(transaction: &Transaction, coins: &[Coin]) -> u64 {
     let spent: HashMap<_, _> = transaction
         .input
         .iter()

@@ -1,5 +1,5 @@
-//! What a node decides about unconfirmed transactions: whether one is taken, which leave again, and
-//! which go into the next block. Nothing here reads a file, a clock or a chain; the caller brings
+//! What a node decides about unconfirmed transactions: whether one is taken, which leave again,
+//! which go into the next block, and whether somebody else's proposal of one holds. Nothing here reads a file, a clock or a chain; the caller brings
 //! them as values and as the [`Chain`] trait.
 //!
 //! The rules and their words are Bitcoin Core's. What is simpler here: transactions that hang
@@ -19,6 +19,7 @@ mod limits;
 mod package;
 mod policy;
 mod pool;
+mod proposal;
 mod reject;
 mod rules;
 mod standard;
@@ -26,9 +27,10 @@ mod template;
 mod truc;
 
 pub use chain::{Chain, Coin, Fault, ScriptFailure};
-pub use package::Verdicts;
+pub use package::{Taken, Verdicts};
 pub use policy::{Policy, fee_at, higher, rate_of};
 pub use pool::{Entry, Pool, Sum};
+pub use proposal::check_proposal;
 pub use reject::Reject;
 pub use template::{MAX_SIGOPS, MAX_WEIGHT, Room, Selection};
 

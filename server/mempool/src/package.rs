@@ -13,8 +13,17 @@ use crate::{
 const MAX_COUNT: usize = 25;
 const MAX_WEIGHT: u64 = 404_000;
 
+/// What a transaction that was taken pays, and for what size.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Its fee, in satoshi.
+    pub fee: u64,
+    /// Its virtual size.
+    pub vsize: u64,
+}
+
 /// What became of each transaction of a list: taken, or why not.
-pub type Verdicts = Vec<(Txid, Result<(), Reject>)>;
+pub type Verdicts = Vec<(Txid, Result<Taken, Reject>)>;
 
 impl Pool {
     /// Takes transactions in, in their order. One that pays too little on its own is taken together
@@ -37,7 +46,7 @@ impl Pool {
         verdicts
     }
 
-    /// What [`Pool::submit`] would say; nothing changes.
+    /// What [`Pool::submit`] would say; nothing changes. What is in already could not come in.
     ///
     /// # Errors
     /// [`Fault`] if the chain could not be asked.
@@ -49,9 +58,19 @@ impl Pool {
     ) -> Result<Verdicts, Fault> {
         self.begin();
         let floor = self.floor;
-        let verdicts = self.take_in(chain, transactions, now);
+        let known: Vec<Txid> = transactions
+            .iter()
+            .map(Transaction::compute_txid)
+            .filter(|txid| self.get(txid).is_some())
+            .collect();
+        let mut verdicts = self.take_in(chain, transactions, now);
         self.roll_back(0);
         self.floor = floor;
+        for (txid, verdict) in verdicts.iter_mut().flatten() {
+            if verdict.is_ok() && known.contains(txid) {
+                *verdict = Err(Reject::new("txn-already-in-mempool"));
+            }
+        }
         verdicts
     }
 
@@ -73,7 +92,7 @@ impl Pool {
         for (index, transaction) in transactions.iter().enumerate() {
             let txid = txids[index];
             if paid.contains(&txid) {
-                verdicts.push((txid, Ok(())));
+                verdicts.push((txid, Ok(self.taken(txid))));
                 continue;
             }
             let single = self.alone(chain, transaction, txid, now)?;
@@ -95,9 +114,16 @@ impl Pool {
                 }
                 other => other,
             };
-            verdicts.push((txid, verdict));
+            verdicts.push((txid, verdict.map(|()| self.taken(txid))));
         }
         Ok(verdicts)
+    }
+
+    fn taken(&self, txid: Txid) -> Taken {
+        self.get(&txid).map_or_else(Taken::default, |entry| Taken {
+            fee: entry.fee,
+            vsize: entry.vsize,
+        })
     }
 
     fn alone(

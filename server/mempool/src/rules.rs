@@ -12,6 +12,28 @@ const MATURITY: u32 = 100;
 
 /// What must hold of a transaction whatever the chain is.
 pub fn check_alone(transaction: &Transaction) -> Result<(), Reject> {
+    check_shape(transaction)?;
+    if transaction.is_coinbase() {
+        return Err(Reject::new("coinbase"));
+    }
+    let mut inputs = transaction.input.iter();
+    if inputs.any(|input| input.previous_output.is_null()) {
+        return Err(Reject::new("bad-txns-prevout-null"));
+    }
+    Ok(())
+}
+
+/// What must hold of a block's first transaction whatever the chain is.
+pub fn check_coinbase(transaction: &Transaction) -> Result<(), Reject> {
+    check_shape(transaction)?;
+    let length = transaction.input.first().map(|one| one.script_sig.len());
+    if !length.is_some_and(|length| (2..=100).contains(&length)) {
+        return Err(Reject::new("bad-cb-length"));
+    }
+    Ok(())
+}
+
+fn check_shape(transaction: &Transaction) -> Result<(), Reject> {
     if transaction.input.is_empty() {
         return Err(Reject::new("bad-txns-vin-empty"));
     }
@@ -39,12 +61,6 @@ pub fn check_alone(transaction: &Transaction) -> Result<(), Reject> {
     inputs.sort_unstable();
     if inputs.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(Reject::new("bad-txns-inputs-duplicate"));
-    }
-    if transaction.is_coinbase() {
-        return Err(Reject::new("coinbase"));
-    }
-    if inputs.iter().any(bitcoin::OutPoint::is_null) {
-        return Err(Reject::new("bad-txns-prevout-null"));
     }
     Ok(())
 }

@@ -55,6 +55,8 @@ impl Default for Room {
 pub struct Selection {
     /// The transactions and their fees.
     pub transactions: Vec<(Arc<Transaction>, u64)>,
+    /// The cost of each one's signature checks.
+    pub sigop_costs: Vec<u64>,
     /// Their fees together.
     pub fee: u64,
     /// Their weight together.
@@ -126,6 +128,7 @@ impl Pool {
                 inside.insert(*txid);
                 chosen.fee += entry.fee;
                 chosen.vsize += entry.vsize;
+                chosen.sigop_costs.push(entry.sigops);
                 chosen
                     .transactions
                     .push((entry.transaction.clone(), entry.fee));

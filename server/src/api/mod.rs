@@ -87,6 +87,7 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(node::tip::get_tip))
         .routes(routes!(node::blocks::list_blocks))
         .routes(routes!(node::block::get_block))
+        .routes(routes!(node::peers::list_peers))
         .routes(routes!(node::mine::mine_blocks))
         .routes(routes!(
             publishers::list::list_publishers,

@@ -179,7 +179,10 @@ impl App {
 fn start_node(config: &Config, life: &Lifecycle, stop: &CancellationToken) -> Nodes {
     match (config.node.backend, std::env::current_exe()) {
         (Backend::Embedded, Ok(program)) => {
-            let settings = EmbeddedSettings::new(program, config.node.dir.clone());
+            let settings = EmbeddedSettings {
+                peers: config.node.peers.clone(),
+                ..EmbeddedSettings::new(program, config.node.dir.clone())
+            };
             let node = Arc::new(EmbeddedNode::start(settings, life.tracker(), stop.clone()));
             (node.clone(), node)
         }

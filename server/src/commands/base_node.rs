@@ -1,5 +1,6 @@
 //! `base-node`: the embedded base node's own process.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -13,6 +14,18 @@ pub struct BaseNode {
     /// Its directory
     #[arg(long)]
     pub dir: PathBuf,
+    /// A peer to call; may be repeated
+    #[arg(long)]
+    pub connect: Vec<SocketAddr>,
+    /// Where peers may call
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// Callers at the same time
+    #[arg(long, default_value_t = 16)]
+    pub max_inbound: usize,
+    /// How long a peer may take to give what it owes
+    #[arg(long, default_value_t = 20_000)]
+    pub patience_ms: u64,
 }
 
 impl BaseNode {
@@ -20,7 +33,13 @@ impl BaseNode {
     #[cfg(feature = "kernel")]
     pub async fn run(self) -> Result<()> {
         start_telemetry();
-        Ok(crate::node::child::serve(self.dir).await?)
+        let peers = crate::node::PeerSettings {
+            connect: self.connect,
+            listen: self.listen,
+            max_inbound: self.max_inbound,
+            patience: std::time::Duration::from_millis(self.patience_ms),
+        };
+        Ok(crate::node::child::serve(self.dir, peers).await?)
     }
 
     /// Says that there is none in this build.

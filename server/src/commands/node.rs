@@ -14,6 +14,8 @@ use super::wait::{self, Waiting};
 pub enum Node {
     /// Show which base node there is, how it is, and its newest blocks
     Info,
+    /// List the base node's peers
+    Peers,
     /// Mine blocks; on regtest only
     Mine {
         /// How many, 1 to 1000
@@ -33,6 +35,7 @@ impl Node {
         let client = Client::connect(options)?;
         match self {
             Self::Info => info(&client, options).await,
+            Self::Peers => peers(&client, options).await,
             Self::Mine {
                 count,
                 address,
@@ -45,6 +48,29 @@ impl Node {
             }
         }
     }
+}
+
+async fn peers(client: &Client, options: &Options) -> Result<()> {
+    let found = client.get("/api/v1/node/peers").await?.body;
+    if options.json {
+        output::json(&found);
+        return Ok(());
+    }
+    let peers = found.get("peers").and_then(Value::as_array);
+    let rows: Vec<Vec<String>> = peers
+        .into_iter()
+        .flatten()
+        .map(|peer| output::row(peer, &["address", "inbound", "height", "user_agent"]))
+        .collect();
+    if rows.is_empty() {
+        out!("No peers. `node.connect` names some, and `node.p2p_listen` lets them call.");
+        return Ok(());
+    }
+    out!(
+        "{}",
+        output::table(&["ADDRESS", "CALLED US", "HEIGHT", "SOFTWARE"], &rows)
+    );
+    Ok(())
 }
 
 async fn info(client: &Client, options: &Options) -> Result<()> {
@@ -69,6 +95,8 @@ async fn info(client: &Client, options: &Options) -> Result<()> {
             ("reason", output::field(&node, "reason")),
             ("warnings", warnings.join("\n")),
             ("chain", output::field(&node, "network.chain")),
+            ("peers", output::field(&node, "network.peers")),
+            ("listens at", output::field(&node, "network.p2p_address")),
             ("software", output::field(&node, "network.version")),
             ("height", output::field(&node, "tip.height")),
             ("tip", output::field(&node, "tip.hash")),

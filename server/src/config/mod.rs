@@ -12,6 +12,7 @@ mod limits;
 mod load;
 mod modules;
 mod node;
+mod peers;
 mod reader;
 mod sample;
 mod telemetry;

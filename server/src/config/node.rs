@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::core;
 use super::reader::{self, Key, Reader};
-use crate::node::CoreSettings;
+use super::{core, peers};
+use crate::node::{CoreSettings, PeerSettings};
 
 const BACKEND: Key = Key::new(
     "node.backend",
@@ -33,6 +33,10 @@ pub(super) const KEYS: &[Key] = &[
     core::POLL,
     core::DEADLINE,
     core::ZMQ,
+    peers::CONNECT,
+    peers::LISTEN,
+    peers::MAX_PEERS,
+    peers::PATIENCE,
 ];
 
 /// Which base node there is.
@@ -53,6 +57,8 @@ pub struct Node {
     pub backend: Backend,
     /// The embedded node's directory.
     pub dir: PathBuf,
+    /// The embedded node's peers.
+    pub peers: PeerSettings,
     /// How Bitcoin Core is reached; only where it is the backend.
     pub core: Option<CoreSettings>,
 }
@@ -76,6 +82,7 @@ impl Node {
         let core = core::read(reader, &chain, home);
         Self {
             backend,
+            peers: peers::read(reader),
             core: core.filter(|_| backend == Backend::Core),
             dir: reader
                 .path(DIR.path)

@@ -23,6 +23,7 @@ mod mining;
 mod operations;
 mod requests;
 mod rights;
+mod submissions;
 mod tokens;
 mod trust;
 mod webhooks;

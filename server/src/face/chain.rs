@@ -2,7 +2,7 @@
 
 use bitcoin::consensus::encode::deserialize;
 use bitcoin::hex::DisplayHex as _;
-use bllvm_ipc::types::{BlockHash, BlockRef, Coin, HeaderInfo, UtxoRequest};
+use bllvm_ipc::types::{BlockHash, BlockRef, Coin, HeaderInfo, Tip, UtxoRequest};
 use serde_json::{Map, Value, json};
 
 use super::Face;
@@ -11,7 +11,7 @@ use super::params::Args;
 use super::render::{self, Around, Detail};
 use super::script;
 use crate::api::auth::Caller;
-use crate::node::NodeError;
+use crate::node::{ChainStatus, NodeError};
 
 /// A block whose time is older than this is far from the present.
 const FRESH_SECONDS: i64 = 24 * 60 * 60;
@@ -30,23 +30,44 @@ pub(super) async fn info(face: &Face, _: &Caller, _: Args) -> Outcome {
     let header = header_of(face, tip.hash).await?;
     let place = face.places().of(&header).await?;
     let bits = render::parse_header(&header)?.bits;
-    let age = face.now_seconds() - i64::from(tip.time);
-    Ok(json!({
+    let status = match face.node().chain_status().await {
+        Ok(status) => status,
+        Err(NodeError::Unsupported(_)) => status_of(&tip, face.now_seconds()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut shown = json!({
         "chain": info.chain,
         "blocks": tip.height,
-        "headers": tip.height,
+        "headers": status.headers.max(tip.height),
         "bestblockhash": tip.hash,
         "bits": format!("{:08x}", bits.to_consensus()),
         "target": render::target(bits),
         "difficulty": render::difficulty(bits),
         "time": tip.time,
         "mediantime": tip.median_time,
-        "verificationprogress": 1.0,
-        "initialblockdownload": tip.height == 0 || age > FRESH_SECONDS,
+        "verificationprogress": status.progress,
+        "initialblockdownload": status.syncing,
         "chainwork": place.chain_work.to_lower_hex_string(),
-        "pruned": false,
-        "warnings": [],
-    }))
+        "size_on_disk": status.size_on_disk,
+        "pruned": status.pruned_below.is_some(),
+        "warnings": status.warnings,
+    });
+    if let Some(lowest) = status.pruned_below {
+        shown["pruneheight"] = json!(lowest);
+    }
+    Ok(shown)
+}
+
+/// What the tip alone says, of a base node that says no more.
+fn status_of(tip: &Tip, now: i64) -> ChainStatus {
+    ChainStatus {
+        headers: tip.height,
+        progress: 1.0,
+        syncing: tip.height == 0 || now - i64::from(tip.time) > FRESH_SECONDS,
+        size_on_disk: 0,
+        pruned_below: None,
+        warnings: Vec::new(),
+    }
 }
 
 pub(super) async fn block_hash(face: &Face, _: &Caller, args: Args) -> Outcome {

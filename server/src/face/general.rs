@@ -6,6 +6,7 @@ use super::Face;
 use super::error::{MISC, NO_PEERS, Outcome, Refusal};
 use super::methods::{METHODS, find};
 use super::params::Args;
+use super::render::bitcoins;
 use crate::api::auth::Caller;
 use crate::node::NodeError;
 
@@ -17,17 +18,23 @@ const PROTOCOL: u32 = 70_016;
 pub(super) async fn network_info(face: &Face, _: &Caller, _: Args) -> Outcome {
     let info = face.node().info().await?;
     let version = env!("CARGO_PKG_VERSION");
+    let fees = super::mempool::status(face).await?;
+    let listens = info.p2p_address.is_some();
+    let relay = fees.as_ref().map_or(0, |fees| fees.min_relay_sat_per_kvb);
+    let incremental = fees.map_or(0, |fees| fees.incremental_sat_per_kvb);
     Ok(json!({
         "version": INTERFACE,
         "subversion": format!("/bllvm:{version}({} {})/", info.backend, info.version),
         "protocolversion": PROTOCOL,
-        "localservices": "0000000000000000",
-        "localservicesnames": [],
+        "localservices": if listens { "0000000000000009" } else { "0000000000000000" },
+        "localservicesnames": if listens { json!(["NETWORK", "WITNESS"]) } else { json!([]) },
         "localrelay": true,
         "timeoffset": 0,
         "networkactive": !info.unsupported.iter().any(|name| name == "network.peers"),
         "connections": info.peers,
         "networks": [],
+        "relayfee": bitcoins(relay),
+        "incrementalfee": bitcoins(incremental),
         "localaddresses": [],
         "warnings": [],
     }))

@@ -13,7 +13,7 @@ use super::error::{INTERNAL, NOT_FOUND, Outcome, PARAMETER, Refusal, missing, no
 use super::params::Args;
 use super::render::{self, bitcoins};
 use crate::api::auth::Caller;
-use crate::node::{MempoolEntry, NodeError};
+use crate::node::{MempoolEntry, MempoolStatus, NodeError};
 
 /// Ids that one page of the mempool has.
 const PAGE: u32 = 1000;
@@ -22,12 +22,31 @@ const MAX_TARGET: i64 = 1008;
 
 pub(super) async fn info(face: &Face, _: &Caller, _: Args) -> Outcome {
     let info = face.node().mempool_info().await.map_err(no_mempool)?;
-    Ok(json!({
+    let mut shown = json!({
         "loaded": true,
         "size": info.transactions,
         "bytes": info.vsize,
         "mempoolminfee": bitcoins(info.min_fee_sat_per_kvb),
-    }))
+    });
+    // What a base node does not tell is left out.
+    if let Some(status) = status(face).await? {
+        shown["usage"] = json!(status.usage);
+        shown["maxmempool"] = json!(status.max_usage);
+        shown["total_fee"] = bitcoins(status.fees_sat);
+        shown["minrelaytxfee"] = bitcoins(status.min_relay_sat_per_kvb);
+        shown["incrementalrelayfee"] = bitcoins(status.incremental_sat_per_kvb);
+        shown["fullrbf"] = json!(true);
+    }
+    Ok(shown)
+}
+
+/// The mempool's memory and limits, where the base node tells them.
+pub(super) async fn status(face: &Face) -> Outcome<Option<MempoolStatus>> {
+    match face.node().mempool_status().await {
+        Ok(status) => Ok(Some(status)),
+        Err(NodeError::Unsupported(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(super) async fn list(face: &Face, _: &Caller, args: Args) -> Outcome {

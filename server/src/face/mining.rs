@@ -17,6 +17,7 @@ use crate::api::auth::Caller;
 use crate::control::ControlError;
 use crate::model::OperationStatus;
 use crate::node::NodeError;
+use crate::store::commands::actions;
 
 /// Weight that Bitcoin Core keeps free for the coinbase.
 const COINBASE_WEIGHT: u32 = 8000;
@@ -93,10 +94,22 @@ fn control_refusal(error: &ControlError) -> Refusal {
     Refusal::new(MISC, error.to_string())
 }
 
-pub(super) async fn submit_block(face: &Face, _: &Caller, args: Args) -> Outcome {
+pub(super) async fn submit_block(face: &Face, caller: &Caller, args: Args) -> Outcome {
+    face.pace().check(caller)?;
     let raw = block_bytes(args.text(0))?;
-    let verdict = face.submit().submit_block(raw.into()).await?;
-    Ok(verdict_json(verdict))
+    let hash = raw.get(..80).map(sha256d::Hash::hash);
+    let submitted = face.submit().submit_block(raw.into()).await;
+    let outcome = match &submitted {
+        Ok(verdict) if verdict.accepted => Ok(verdict.reason.clone().unwrap_or_default()),
+        Ok(verdict) => Err(verdict.reason.clone().unwrap_or_default()),
+        Err(error) => Err(error.to_string()),
+    };
+    let target = hash.map_or_else(|| "block".to_owned(), |hash| format!("block {hash}"));
+    let control = face.control();
+    control
+        .record_submission(actions::SUBMIT_BLOCK, target, outcome, &caller.actor())
+        .await;
+    Ok(verdict_json(submitted?))
 }
 
 /// Null for a block that is the tip now; else the reason, as BIP22 has it.
@@ -261,8 +274,8 @@ async fn propose(face: &Face, request: &Value) -> Outcome {
         height: None,
     };
     match face.node().header(known).await {
-        Ok(_) => return Ok(json!("duplicate")),
-        Err(NodeError::NotFound(_)) => {}
+        Ok(known) if known.in_best_chain => return Ok(json!("duplicate")),
+        Ok(_) | Err(NodeError::NotFound(_)) => {}
         Err(error) => return Err(error.into()),
     }
     if face.node().tip().await?.hash.0 != block.header.prev_blockhash.to_byte_array() {

@@ -14,6 +14,7 @@ mod general;
 mod mempool;
 mod methods;
 mod mining;
+mod pace;
 mod params;
 mod places;
 mod render;
@@ -32,6 +33,7 @@ use tokio::time::Instant;
 
 use self::error::{INTERNAL, MISC, Outcome, Refusal};
 use self::filters::FilterHeaders;
+use self::pace::Pace;
 use self::places::Places;
 use crate::api::Api;
 use crate::control::Control;
@@ -53,6 +55,7 @@ struct Inner {
     open_rest: bool,
     places: Places,
     filter_headers: FilterHeaders,
+    pace: Pace,
     network: OnceCell<bitcoin::Network>,
     at_work: Semaphore,
     in_line: Semaphore,
@@ -75,6 +78,7 @@ impl Face {
             submit,
             open_rest,
             filter_headers: FilterHeaders::default(),
+            pace: Pace::default(),
             network: OnceCell::new(),
             at_work: Semaphore::new(AT_WORK),
             in_line: Semaphore::new(IN_LINE),
@@ -108,6 +112,10 @@ impl Face {
 
     fn filter_headers(&self) -> &FilterHeaders {
         &self.0.filter_headers
+    }
+
+    fn pace(&self) -> &Pace {
+        &self.0.pace
     }
 
     fn uptime(&self) -> Duration {

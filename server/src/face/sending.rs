@@ -14,20 +14,47 @@ use super::mempool::coins_of;
 use super::params::{self, Args};
 use super::render::{self, bitcoins};
 use crate::api::auth::Caller;
+use crate::store::commands::actions;
 
 /// The highest fee rate that is sent without a word, satoshi per 1,000 virtual bytes.
 const MAX_FEE_RATE: u64 = 10_000_000;
 /// Transactions that one request judges.
 const MAX_PACKAGE: usize = 25;
 
-pub(super) async fn send(face: &Face, _: &Caller, args: Args) -> Outcome {
+/// Hands transactions to the base node, and writes down who did, and what became of each.
+async fn submit(
+    face: &Face,
+    caller: &Caller,
+    transactions: &[Transaction],
+) -> Outcome<Vec<TransactionVerdict>> {
+    let sent = face.submit().broadcast(packed(transactions)).await;
+    let by = caller.actor();
+    for (at, tx) in transactions.iter().enumerate() {
+        let outcome = match &sent {
+            Ok(sent) => match sent.results.get(at) {
+                Some(verdict) if verdict.accepted => Ok(String::new()),
+                Some(verdict) => Err(verdict.reason.clone().unwrap_or_default()),
+                None => Err("the base node gave no verdict".to_owned()),
+            },
+            Err(error) => Err(error.to_string()),
+        };
+        let target = format!("transaction {}", tx.compute_txid());
+        let control = face.control();
+        control
+            .record_submission(actions::SEND_TRANSACTIONS, target, outcome, &by)
+            .await;
+    }
+    Ok(sent.map_err(no_mempool)?.results)
+}
+
+pub(super) async fn send(face: &Face, caller: &Caller, args: Args) -> Outcome {
+    face.pace().check(caller)?;
     let tx = params::transaction(args.text(0))?;
     let limits = Limits::read(&args, 1)?;
     limits.check_burned(&tx)?;
     limits.check_fee(face, &tx).await?;
-    let sent = face.submit().broadcast(packed([&tx])).await;
-    let verdict = sent.map_err(no_mempool)?.results.into_iter().next();
-    match verdict {
+    let sent = submit(face, caller, std::slice::from_ref(&tx)).await?;
+    match sent.into_iter().next() {
         Some(verdict) if verdict.accepted => Ok(json!(tx.compute_txid())),
         // Sending once more is no fault.
         Some(verdict) if verdict.reason.as_deref() == Some("txn-already-in-mempool") => {
@@ -165,14 +192,14 @@ pub(super) async fn test_accept(face: &Face, _: &Caller, args: Args) -> Outcome 
     Ok(shown.collect())
 }
 
-pub(super) async fn submit_package(face: &Face, _: &Caller, args: Args) -> Outcome {
+pub(super) async fn submit_package(face: &Face, caller: &Caller, args: Args) -> Outcome {
+    face.pace().check(caller)?;
     let transactions = package(args.list(0))?;
     let limits = Limits::read(&args, 1)?;
     for tx in &transactions {
         limits.check_burned(tx)?;
     }
-    let sent = face.submit().broadcast(packed(&transactions)).await;
-    let sent = sent.map_err(no_mempool)?.results;
+    let sent = submit(face, caller, &transactions).await?;
     let mut results = Map::new();
     let all = sent.iter().all(|verdict| verdict.accepted);
     for (tx, verdict) in transactions.iter().zip(sent) {

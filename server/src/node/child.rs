@@ -17,18 +17,22 @@ use bllvm_ipc::{
     Connection, ErrorReply, EventClass, EventEnvelope, Handler, Incoming, Limits, Method, Raw,
     Reply, Stream,
 };
-use bllvm_kernel_node::bitcoin::consensus::encode::deserialize;
-use bllvm_kernel_node::bitcoin::hashes::Hash as _;
-use bllvm_kernel_node::bitcoin::{self, bip158};
 use bllvm_kernel_node::{
-    BlockId, ChainEvent, Engine, EngineError, HeaderInfo, Settings, SpentOutput, Verdict,
-    anyone_can_spend, parse_address,
+    ChainEvent, Engine, EngineError, Settings, anyone_can_spend, parse_address,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::wire::{self, ChainSince, Close, EntryOf, HashAt, MEMPOOL, MINED, MOVED, Mine};
-use super::{ChainStep, NodeError, unconfirmed};
+use super::answers::{
+    self, block, chain_since, fault, filter, hash_out, header, headers, no_height, params, spent,
+    submit, tip, transaction, utxo, verify,
+};
+use super::peers::{self, Net};
+use super::wire::{
+    self, ChainSince, CheckBlock, Close, EntryOf, HashAt, MEMPOOL, MINED, MOVED, Mine,
+    StatusOfChain, StatusOfMempool,
+};
+use super::{NodeError, PeerSettings, unconfirmed};
 
 const MAX_MINED_AT_ONCE: u32 = 1000;
 /// How long a template that the caller has is waited out.
@@ -57,18 +61,20 @@ pub enum ChildError {
 ///
 /// # Errors
 /// [`ChildError`]; the host was told by a goodbye where it could be.
-pub fn run(dir: PathBuf) -> Result<(), ChildError> {
+pub fn run(dir: PathBuf, peers: PeerSettings) -> Result<(), ChildError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    runtime.map_err(ChildError::NoChannel)?.block_on(serve(dir))
+    runtime
+        .map_err(ChildError::NoChannel)?
+        .block_on(serve(dir, peers))
 }
 
 /// Serves the engine in `dir` until the host goes.
 ///
 /// # Errors
 /// [`ChildError`]; the host was told by a goodbye where it could be.
-pub async fn serve(dir: PathBuf) -> Result<(), ChildError> {
+pub async fn serve(dir: PathBuf, peers: PeerSettings) -> Result<(), ChildError> {
     let stdin = std::io::stdin()
         .as_fd()
         .try_clone_to_owned()
@@ -103,8 +109,11 @@ pub async fn serve(dir: PathBuf) -> Result<(), ChildError> {
         tracing::warn!("{warning}");
     }
     // Set once, here.
-    let _ = server.engine.set(engine.clone());
     let _ = server.own.set(Arc::downgrade(&server));
+    let stop = CancellationToken::new();
+    let _ends_with_us = stop.clone().drop_guard();
+    let net = start_peers(&server, &connection, &engine, peers, &stop).await;
+    let _ = server.engine.set(engine.clone());
     let opened = serde_json::json!({ "warnings": report.warnings });
     server.announce(&connection, MOVED, opened);
     loop {
@@ -113,11 +122,13 @@ pub async fn serve(dir: PathBuf) -> Result<(), ChildError> {
             () = server.closing.cancelled() => break,
             Some(()) = steps.recv() => {
                 while steps.try_recv().is_ok() {}
+                net.chain_moved();
                 server.moved(&connection, &engine);
                 server.announce(&connection, MOVED, serde_json::json!({}));
             }
         }
     }
+    stop.cancel();
     server.cancel_mining.store(true, Ordering::SeqCst);
     let closed = tokio::task::spawn_blocking(move || engine.close()).await;
     server.closed.cancel();
@@ -128,8 +139,48 @@ pub async fn serve(dir: PathBuf) -> Result<(), ChildError> {
         .map_err(ChildError::from)
 }
 
+/// Calls and listens. An address that cannot be had is told, and is no reason to have no base node.
+async fn start_peers(
+    server: &Arc<Server>,
+    connection: &Connection,
+    engine: &Engine,
+    settings: PeerSettings,
+    stop: &CancellationToken,
+) -> Arc<Net> {
+    let (told, connection) = (Arc::downgrade(server), connection.clone());
+    let of = engine.clone();
+    let pool_moved = Box::new(move || {
+        if let Some(server) = told.upgrade() {
+            server.moved(&connection, &of);
+        }
+    });
+    let listen = settings.listen;
+    let net = Net::new(engine.clone(), settings, nonce(), pool_moved);
+    match peers::start(&net, stop).await {
+        Ok(Some(address)) => {
+            tracing::info!(%address, "listening for peers");
+            let _ = server.p2p_address.set(address.to_string());
+        }
+        Ok(None) => {}
+        Err(error) => {
+            tracing::error!(address = ?listen, %error, "could not listen for peers; set `node.p2p_listen` to a free address");
+        }
+    }
+    let _ = server.net.set(net.clone());
+    net
+}
+
+/// By it we know ourselves among those who call. Without randomness, nobody is known.
+fn nonce() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}
+
 struct Server {
     engine: OnceLock<Engine>,
+    /// The peers.
+    net: OnceLock<Arc<Net>>,
+    /// Where peers may call.
+    p2p_address: OnceLock<String>,
     /// Itself, for work that outlives a call.
     own: OnceLock<Weak<Server>>,
     /// Counts up when chain or mempool move.
@@ -144,6 +195,8 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             engine: OnceLock::new(),
+            net: OnceLock::new(),
+            p2p_address: OnceLock::new(),
             own: OnceLock::new(),
             moves: watch::Sender::new(0),
             events: AtomicU64::new(0),
@@ -218,6 +271,9 @@ impl Server {
                 let answer = work.await;
                 if let Some(engine) = server.engine.get() {
                     server.moved(&connection, engine);
+                }
+                if let Some(net) = server.net.get() {
+                    net.pool_moved();
                 }
                 answer
             })),
@@ -375,8 +431,26 @@ impl Handler for Server {
             m::TxBroadcast::ID => self.broadcast(connection, request),
             m::MiningTemplate::ID => self.template(request),
             m::NetworkInfo::ID => {
-                self.on_engine::<m::NetworkInfo>(request, |engine, _| Ok(info(&engine)))
+                let count = self.net.get().map_or(0, |net| net.peers().len());
+                let count = u32::try_from(count).unwrap_or(u32::MAX);
+                let address = self.p2p_address.get().cloned();
+                self.on_engine::<m::NetworkInfo>(request, move |engine, _| {
+                    Ok(answers::info(&engine, count, address))
+                })
             }
+            m::NetworkPeers::ID => {
+                let peers = self.net.get().map(|net| net.peers()).unwrap_or_default();
+                self.on_engine::<m::NetworkPeers>(request, move |_, _| Ok(t::Peers { peers }))
+            }
+            CheckBlock::ID => self.on_engine::<CheckBlock>(request, |engine, block| {
+                answers::check(&engine, &block.0)
+            }),
+            StatusOfChain::ID => {
+                self.on_engine::<StatusOfChain>(request, |engine, _| answers::chain_status(&engine))
+            }
+            StatusOfMempool::ID => self.on_engine::<StatusOfMempool>(request, |engine, _| {
+                Ok(unconfirmed::status(&engine))
+            }),
             m::MiningSubmitBlock::ID => self
                 .on_engine::<m::MiningSubmitBlock>(request, |engine, block| {
                     submit(&engine, &block.0)
@@ -408,288 +482,4 @@ impl Handler for Server {
             ))),
         }
     }
-}
-
-fn hash_in(hash: t::BlockHash) -> bitcoin::BlockHash {
-    bitcoin::BlockHash::from_byte_array(hash.0)
-}
-
-pub(super) fn hash_out(hash: bitcoin::BlockHash) -> t::BlockHash {
-    t::BlockHash(hash.to_byte_array())
-}
-
-pub(super) fn params(message: String) -> NodeError {
-    NodeError::Invalid {
-        code: "params".to_owned(),
-        message,
-    }
-}
-
-pub(super) fn fault(error: EngineError) -> NodeError {
-    match error {
-        EngineError::Closed => NodeError::Unavailable {
-            why: error.to_string(),
-            retry_ms: 500,
-        },
-        EngineError::UndecodableBlock { .. } | EngineError::ScriptCheck { .. } => {
-            params(error.to_string())
-        }
-        EngineError::NeverConnected { .. } | EngineError::UnknownCursor => {
-            NodeError::NotFound(error.to_string())
-        }
-        other => NodeError::Internal(other.to_string()),
-    }
-}
-
-fn no_block(hash: t::BlockHash) -> NodeError {
-    NodeError::NotFound(format!("there is no block {hash}"))
-}
-
-fn no_height(height: u32) -> NodeError {
-    NodeError::NotFound(format!("the best chain has no block at height {height}"))
-}
-
-fn tip(engine: &Engine) -> Result<t::Tip, NodeError> {
-    let tip = engine.tip().map_err(fault)?;
-    Ok(t::Tip {
-        hash: hash_out(tip.hash),
-        height: tip.height,
-        time: tip.time,
-        median_time: tip.median_time_past,
-        header: t::Hex(tip.header.to_vec()),
-    })
-}
-
-fn header_out(found: &HeaderInfo) -> Result<t::HeaderInfo, NodeError> {
-    let parsed: bitcoin::block::Header =
-        deserialize(&found.header).map_err(|error| NodeError::Internal(error.to_string()))?;
-    Ok(t::HeaderInfo {
-        hash: hash_out(found.hash),
-        prev: hash_out(parsed.prev_blockhash),
-        height: found.height,
-        time: parsed.time,
-        in_best_chain: found.in_best_chain,
-        header: t::Hex(found.header.to_vec()),
-    })
-}
-
-fn header(engine: &Engine, wanted: &t::BlockRef) -> Result<t::HeaderInfo, NodeError> {
-    let (id, missing) = match (wanted.hash, wanted.height) {
-        (Some(hash), None) => (BlockId::Hash(hash_in(hash)), no_block(hash)),
-        (None, Some(height)) => (BlockId::Height(height), no_height(height)),
-        _ => return Err(params("give either `hash` or `height`".to_owned())),
-    };
-    header_out(&engine.header(id).map_err(fault)?.ok_or(missing)?)
-}
-
-fn headers(engine: &Engine, wanted: &t::HeadersRequest) -> Result<t::Headers, NodeError> {
-    let locator: Vec<_> = wanted.locator.iter().copied().map(hash_in).collect();
-    let found = engine
-        .headers(&locator, wanted.max.min(2000))
-        .map_err(fault)?;
-    Ok(t::Headers {
-        headers: found.iter().map(header_out).collect::<Result<_, _>>()?,
-    })
-}
-
-fn block(engine: &Engine, hash: t::BlockHash) -> Result<Vec<u8>, NodeError> {
-    engine
-        .block(&hash_in(hash))
-        .map_err(fault)?
-        .ok_or_else(|| no_block(hash))
-}
-
-fn parsed_block(engine: &Engine, hash: t::BlockHash) -> Result<bitcoin::Block, NodeError> {
-    deserialize(&block(engine, hash)?).map_err(|error| NodeError::Internal(error.to_string()))
-}
-
-fn spent_of(engine: &Engine, hash: t::BlockHash) -> Result<Vec<Vec<SpentOutput>>, NodeError> {
-    let all = engine.spent_outputs(&hash_in(hash)).map_err(fault)?;
-    let all = all.ok_or_else(|| no_block(hash))?;
-    // The engine lists the coinbase, too, which spends nothing.
-    Ok(all.into_iter().skip(1).collect())
-}
-
-fn spent(engine: &Engine, hash: t::BlockHash) -> Result<t::SpentOutputs, NodeError> {
-    let coin = |spent: SpentOutput| t::Coin {
-        value_sat: spent.value_sat,
-        script_pubkey: t::Hex(spent.script_pubkey.into_bytes()),
-        height: spent.height,
-        coinbase: spent.coinbase,
-    };
-    let transactions = spent_of(engine, hash)?;
-    let transactions = transactions
-        .into_iter()
-        .map(|inputs| inputs.into_iter().map(coin).collect());
-    Ok(t::SpentOutputs {
-        transactions: transactions.collect(),
-    })
-}
-
-fn filter(engine: &Engine, hash: t::BlockHash) -> Result<t::BlockFilter, NodeError> {
-    let block = parsed_block(engine, hash)?;
-    let mut scripts = std::collections::HashMap::new();
-    let spent = if block.txdata.len() > 1 {
-        spent_of(engine, hash)?
-    } else {
-        Vec::new()
-    };
-    for (transaction, outputs) in block.txdata.iter().skip(1).zip(spent) {
-        for (input, output) in transaction.input.iter().zip(outputs) {
-            scripts.insert(input.previous_output, output.script_pubkey);
-        }
-    }
-    let filter = bip158::BlockFilter::new_script_filter(&block, |outpoint| {
-        scripts
-            .get(outpoint)
-            .cloned()
-            .ok_or(bip158::Error::UtxoMissing(*outpoint))
-    });
-    let filter = filter.map_err(|error| NodeError::Internal(error.to_string()))?;
-    Ok(t::BlockFilter {
-        hash,
-        filter: t::Hex(filter.content),
-    })
-}
-
-fn transaction(
-    engine: &Engine,
-    wanted: &t::TransactionRequest,
-) -> Result<t::TransactionInfo, NodeError> {
-    let Some(hash) = wanted.block else {
-        if let Some(unconfirmed) = unconfirmed::find(engine, wanted.txid) {
-            return Ok(unconfirmed);
-        }
-        let txid = bitcoin::Txid::from_byte_array(wanted.txid.0);
-        let found = engine.transaction(&txid).map_err(fault)?;
-        let (transaction, block) = found.ok_or_else(|| {
-            NodeError::NotFound(format!(
-                "neither mempool nor best chain have a transaction {}",
-                wanted.txid
-            ))
-        })?;
-        return Ok(t::TransactionInfo {
-            txid: wanted.txid,
-            raw: t::Hex(bitcoin::consensus::serialize(&transaction)),
-            block: Some(hash_out(block)),
-        });
-    };
-    let block = parsed_block(engine, hash)?;
-    let found = block
-        .txdata
-        .iter()
-        .find(|tx| tx.compute_txid().to_byte_array() == wanted.txid.0);
-    let found = found.ok_or_else(|| {
-        NodeError::NotFound(format!("block {hash} has no transaction {}", wanted.txid))
-    })?;
-    let raw = bitcoin::consensus::serialize(found);
-    Ok(t::TransactionInfo {
-        txid: wanted.txid,
-        raw: t::Hex(raw),
-        block: Some(hash),
-    })
-}
-
-fn utxo(engine: &Engine, wanted: &t::UtxoRequest) -> Result<t::Utxo, NodeError> {
-    let outpoint = bitcoin::OutPoint {
-        txid: bitcoin::Txid::from_byte_array(wanted.txid.0),
-        vout: wanted.vout,
-    };
-    if wanted.include_mempool
-        && let Some(found) = unconfirmed::utxo(engine, &outpoint)?
-    {
-        return Ok(found);
-    }
-    let (coin, tip) = engine.coin(&outpoint).map_err(fault)?;
-    Ok(t::Utxo {
-        coin: coin.map(|coin| t::Coin {
-            value_sat: coin.output.value.to_sat(),
-            script_pubkey: t::Hex(coin.output.script_pubkey.into_bytes()),
-            height: coin.height,
-            coinbase: coin.coinbase,
-        }),
-        tip: hash_out(tip),
-    })
-}
-
-fn verify(engine: &Engine, wanted: &t::VerifyScriptRequest) -> Result<t::ScriptVerdict, NodeError> {
-    let spent: Vec<bitcoin::TxOut> = wanted
-        .spent
-        .iter()
-        .map(|coin| bitcoin::TxOut {
-            value: bitcoin::Amount::from_sat(coin.value_sat),
-            script_pubkey: coin.script_pubkey.0.clone().into(),
-        })
-        .collect();
-    let valid = engine
-        .verify_script(&wanted.transaction.0, wanted.input, &spent)
-        .map_err(fault)?;
-    let reason = (!valid).then(|| "the script does not hold".to_owned());
-    Ok(t::ScriptVerdict { valid, reason })
-}
-
-fn info(engine: &Engine) -> t::NetworkInfo {
-    let info = engine.info();
-    let unsupported = ["network.peers"];
-    t::NetworkInfo {
-        chain: "regtest".to_owned(),
-        backend: "embedded".to_owned(),
-        version: info.kernel.to_owned(),
-        genesis: hash_out(info.genesis),
-        unsupported: unsupported.map(str::to_owned).to_vec(),
-        peers: 0,
-    }
-}
-
-fn submit(engine: &Engine, raw: &[u8]) -> Result<t::BlockVerdict, NodeError> {
-    let (accepted, new_tip, reason) = match engine.submit_block(raw).map_err(fault)? {
-        Verdict::Accepted { tip_changed } => (true, tip_changed, None),
-        Verdict::SideBranch => (true, false, Some("inconclusive".to_owned())),
-        Verdict::Duplicate => (false, false, Some("duplicate".to_owned())),
-        Verdict::Invalid { code, .. } => (false, false, Some(code)),
-    };
-    Ok(t::BlockVerdict {
-        accepted,
-        new_tip,
-        reason,
-    })
-}
-
-fn chain_since(
-    engine: &Engine,
-    wanted: wire::ChainSinceRequest,
-) -> Result<Vec<ChainStep>, NodeError> {
-    let mut known: Vec<_> = wanted
-        .known
-        .into_iter()
-        .map(|(height, hash)| (height, hash_in(hash)))
-        .collect();
-    if known.is_empty() {
-        known.push((0, engine.info().genesis));
-    }
-    let delta = engine.chain_since(&known, wanted.max).map_err(fault)?;
-    let steps = delta.events.into_iter().map(|event| match event {
-        ChainEvent::Connected {
-            height,
-            hash,
-            prev,
-            header,
-            tx_count,
-        } => {
-            let time = u32::from_le_bytes([header[68], header[69], header[70], header[71]]);
-            ChainStep::Connected {
-                height,
-                hash: hash_out(hash),
-                prev: hash_out(prev),
-                time,
-                transactions: tx_count,
-            }
-        }
-        ChainEvent::Disconnected { height, hash, prev } => ChainStep::Disconnected {
-            height,
-            hash: hash_out(hash),
-            prev: hash_out(prev),
-        },
-    });
-    Ok(steps.collect())
 }

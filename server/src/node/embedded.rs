@@ -6,26 +6,22 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bllvm_ipc::handshake::{self, Goodbye, Welcome};
-use bllvm_ipc::method as m;
 use bllvm_ipc::types as t;
 use bllvm_ipc::{
-    CallError, Connection, ErrorReply, Handler, Incoming, Limits, Method, Notice, Raw, Reply,
-    Stream,
+    CallError, Connection, ErrorReply, Handler, Incoming, Limits, Method, Notice, Reply, Stream,
 };
-use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::wire::{self, ChainSince, Close, EntryOf, HashAt, MEMPOOL, MINED, MOVED, Mine};
-use super::{ChainStep, MempoolEntry, MineRequest, NodeError, NodeState, ReadNode, SubmitNode};
+use super::wire::{Close, MEMPOOL, MINED, MOVED};
+use super::{NodeError, NodeState, PeerSettings};
 
 /// Where and how the child runs.
 #[derive(Clone, Debug)]
@@ -34,6 +30,8 @@ pub struct EmbeddedSettings {
     pub program: PathBuf,
     /// The node's own directory.
     pub dir: PathBuf,
+    /// Its peers.
+    pub peers: PeerSettings,
     /// How long it may take to open its data before it counts as hung.
     pub open_deadline: Duration,
     /// How long a call may take.
@@ -50,6 +48,7 @@ impl EmbeddedSettings {
         Self {
             program,
             dir,
+            peers: PeerSettings::default(),
             open_deadline: Duration::from_mins(10),
             call_deadline: Duration::from_mins(1),
             close_deadline: Duration::from_secs(15),
@@ -61,21 +60,21 @@ impl EmbeddedSettings {
 /// A handle to the embedded base node.
 #[derive(Clone, Debug)]
 pub struct EmbeddedNode {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     settings: EmbeddedSettings,
-    state: watch::Sender<NodeState>,
-    changes: watch::Sender<u64>,
+    pub(super) state: watch::Sender<NodeState>,
+    pub(super) changes: watch::Sender<u64>,
     connection: watch::Sender<Option<Connection>>,
     pid: watch::Sender<Option<u32>>,
-    mined: watch::Sender<(u64, u32)>,
+    pub(super) mined: watch::Sender<(u64, u32)>,
     /// What an operator should know of the present process.
-    warnings: watch::Sender<Vec<String>>,
-    mempool: watch::Sender<Option<t::MempoolInfo>>,
-    minings: AtomicU64,
+    pub(super) warnings: watch::Sender<Vec<String>>,
+    pub(super) mempool: watch::Sender<Option<t::MempoolInfo>>,
+    pub(super) minings: AtomicU64,
 }
 
 impl Shared {
@@ -127,7 +126,10 @@ impl EmbeddedNode {
         *self.shared.pid.borrow()
     }
 
-    async fn call<M: Method>(&self, request: &M::Request) -> Result<M::Response, NodeError>
+    pub(super) async fn call<M: Method>(
+        &self,
+        request: &M::Request,
+    ) -> Result<M::Response, NodeError>
     where
         M::Request: Sync,
     {
@@ -149,7 +151,7 @@ impl EmbeddedNode {
             })
     }
 
-    fn connection(&self) -> Result<Connection, NodeError> {
+    pub(super) fn connection(&self) -> Result<Connection, NodeError> {
         self.shared
             .connection
             .borrow()
@@ -165,7 +167,7 @@ impl EmbeddedNode {
         NodeError::Unavailable { why, retry_ms: 500 }
     }
 
-    fn failed(error: CallError) -> NodeError {
+    pub(super) fn failed(error: CallError) -> NodeError {
         match error {
             CallError::Reply(reply) => reply.into(),
             CallError::Closed => NodeError::Unavailable {
@@ -218,6 +220,7 @@ async fn run_once(shared: &Arc<Shared>, stop: &CancellationToken) -> Result<Stri
         .arg("base-node")
         .arg("--dir")
         .arg(&settings.dir)
+        .args(settings.peers.to_args())
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -378,164 +381,6 @@ impl Handler for FromChild {
             Notice::Goodbye(words) => drop(self.last_words.send_replace(Some(words))),
             Notice::Ping(id) => connection.pong(id),
             _ => {}
-        }
-    }
-}
-
-#[async_trait]
-impl ReadNode for EmbeddedNode {
-    fn backend(&self) -> &'static str {
-        "embedded"
-    }
-
-    fn state(&self) -> NodeState {
-        self.shared.state.borrow().clone()
-    }
-
-    fn mempool_changes(&self) -> watch::Receiver<Option<t::MempoolInfo>> {
-        self.shared.mempool.subscribe()
-    }
-
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.shared.changes.subscribe()
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        self.shared.warnings.borrow().clone()
-    }
-
-    async fn info(&self) -> Result<t::NetworkInfo, NodeError> {
-        self.call::<m::NetworkInfo>(&t::Empty {}).await
-    }
-
-    async fn tip(&self) -> Result<t::Tip, NodeError> {
-        self.call::<m::ChainTip>(&t::Empty {}).await
-    }
-
-    async fn header(&self, block: t::BlockRef) -> Result<t::HeaderInfo, NodeError> {
-        self.call::<m::ChainHeader>(&block).await
-    }
-
-    async fn headers(&self, request: t::HeadersRequest) -> Result<t::Headers, NodeError> {
-        self.call::<m::ChainHeaders>(&request).await
-    }
-
-    async fn block(&self, hash: t::BlockHash) -> Result<Bytes, NodeError> {
-        Ok(self
-            .call::<m::ChainBlock>(&t::BlockByHash { hash })
-            .await?
-            .0)
-    }
-
-    async fn block_hash_at(&self, height: u32) -> Result<t::BlockHash, NodeError> {
-        Ok(self.call::<HashAt>(&wire::Height { height }).await?.hash)
-    }
-
-    async fn spent_outputs(&self, hash: t::BlockHash) -> Result<t::SpentOutputs, NodeError> {
-        self.call::<m::ChainSpentOutputs>(&t::BlockByHash { hash })
-            .await
-    }
-
-    async fn verify_script(
-        &self,
-        request: t::VerifyScriptRequest,
-    ) -> Result<t::ScriptVerdict, NodeError> {
-        self.call::<m::ChainVerifyScript>(&request).await
-    }
-
-    async fn chain_since(
-        &self,
-        known: Vec<(u32, t::BlockHash)>,
-        max: u32,
-    ) -> Result<Vec<ChainStep>, NodeError> {
-        self.call::<ChainSince>(&wire::ChainSinceRequest { known, max })
-            .await
-    }
-
-    async fn filter(&self, hash: t::BlockHash) -> Result<t::BlockFilter, NodeError> {
-        self.call::<m::ChainFilter>(&t::BlockByHash { hash }).await
-    }
-
-    async fn transaction(
-        &self,
-        request: t::TransactionRequest,
-    ) -> Result<t::TransactionInfo, NodeError> {
-        self.call::<m::ChainTransaction>(&request).await
-    }
-
-    async fn mempool_info(&self) -> Result<t::MempoolInfo, NodeError> {
-        self.call::<m::MempoolInfo>(&t::Empty {}).await
-    }
-
-    async fn mempool_list(&self, page: t::PageRequest) -> Result<t::TxidPage, NodeError> {
-        self.call::<m::MempoolList>(&page).await
-    }
-
-    async fn mempool_transaction(
-        &self,
-        request: t::TransactionRequest,
-    ) -> Result<t::TransactionInfo, NodeError> {
-        self.call::<m::MempoolTransaction>(&request).await
-    }
-
-    async fn test_accept(&self, transactions: t::Transactions) -> Result<t::Acceptance, NodeError> {
-        self.call::<m::MempoolTestAccept>(&transactions).await
-    }
-
-    async fn mempool_entry(&self, txid: t::Txid) -> Result<MempoolEntry, NodeError> {
-        self.call::<EntryOf>(&wire::Id { txid }).await
-    }
-
-    async fn fee(&self, request: t::FeeRequest) -> Result<t::FeeEstimate, NodeError> {
-        self.call::<m::FeeEstimate>(&request).await
-    }
-
-    async fn utxo(&self, request: t::UtxoRequest) -> Result<t::Utxo, NodeError> {
-        self.call::<m::ChainUtxo>(&request).await
-    }
-}
-
-#[async_trait]
-impl SubmitNode for EmbeddedNode {
-    async fn submit_block(&self, block: Bytes) -> Result<t::BlockVerdict, NodeError> {
-        self.call::<m::MiningSubmitBlock>(&Raw(block)).await
-    }
-
-    async fn broadcast(&self, transactions: t::Transactions) -> Result<t::Acceptance, NodeError> {
-        self.call::<m::TxBroadcast>(&transactions).await
-    }
-
-    async fn template(&self, request: t::TemplateRequest) -> Result<t::Template, NodeError> {
-        self.call::<m::MiningTemplate>(&request).await
-    }
-
-    async fn mine(
-        &self,
-        request: MineRequest,
-        progress: mpsc::Sender<u32>,
-        cancel: CancellationToken,
-    ) -> Result<Vec<t::BlockHash>, NodeError> {
-        let number = self.shared.minings.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut mined = self.shared.mined.subscribe();
-        let connection = self.connection()?;
-        let request = wire::MineNumbered { number, request };
-        let call = connection.call::<Mine>(&request);
-        tokio::pin!(call);
-        loop {
-            tokio::select! {
-                done = &mut call => return done.map(|mined| mined.hashes).map_err(Self::failed),
-                () = cancel.cancelled() => {
-                    let message = "cancelled; blocks mined before stay".to_owned();
-                    return Err(NodeError::Invalid { code: "cancelled".to_owned(), message });
-                }
-                changed = mined.changed() => {
-                    let (of, done) = *mined.borrow_and_update();
-                    if changed.is_ok() && of == number {
-                        // Progress is for show: a full channel skips a step.
-                        let _ = progress.try_send(done);
-                    }
-                }
-            }
         }
     }
 }

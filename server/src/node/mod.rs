@@ -5,11 +5,17 @@
 
 mod announcer;
 #[cfg(feature = "kernel")]
+mod answers;
+#[cfg(feature = "kernel")]
 pub mod child;
 pub mod core;
 mod embedded;
+mod embedded_calls;
 mod error;
 mod none;
+mod peer_settings;
+#[cfg(feature = "kernel")]
+mod peers;
 mod read;
 mod submit;
 #[cfg(feature = "kernel")]
@@ -21,5 +27,8 @@ pub use announcer::announce;
 pub use embedded::{EmbeddedNode, EmbeddedSettings};
 pub use error::NodeError;
 pub use none::NoNode;
-pub use read::{BlockPlace, ChainStep, MempoolEntry, NodeState, ReadNode, Relatives};
+pub use peer_settings::PeerSettings;
+pub use read::{
+    BlockPlace, ChainStatus, ChainStep, MempoolEntry, MempoolStatus, NodeState, ReadNode, Relatives,
+};
 pub use submit::{MineRequest, SubmitNode};

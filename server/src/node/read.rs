@@ -104,6 +104,38 @@ pub struct MempoolEntry {
     pub replaceable: bool,
 }
 
+/// How far a backend's chain is, and what it takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChainStatus {
+    /// The height of the best header, whose block may be missing.
+    pub headers: u32,
+    /// How much of the chain is verified, 0 to 1.
+    pub progress: f64,
+    /// Whether it is still far behind the present.
+    pub syncing: bool,
+    /// What blocks take on disk, in bytes.
+    pub size_on_disk: u64,
+    /// The lowest block that is kept, where older ones are deleted.
+    pub pruned_below: Option<u32>,
+    /// What its operator should know.
+    pub warnings: Vec<String>,
+}
+
+/// The mempool's memory and limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MempoolStatus {
+    /// The memory it takes, in bytes.
+    pub usage: u64,
+    /// The most that it may take.
+    pub max_usage: u64,
+    /// The fees of all transactions.
+    pub fees_sat: u64,
+    /// The lowest fee rate that is relayed at all, satoshi per 1,000 virtual bytes.
+    pub min_relay_sat_per_kvb: u64,
+    /// What a replacement pays on top of what it replaces, satoshi per 1,000 virtual bytes.
+    pub incremental_sat_per_kvb: u64,
+}
+
 fn unsupported<T>(what: &str, name: &str) -> Result<T, NodeError> {
     Err(NodeError::Unsupported(format!(
         "`{what}` is not served by the {name} backend"
@@ -199,6 +231,14 @@ pub trait ReadNode: Send + Sync + 'static {
     /// index is asked for headers and the block instead.
     async fn block_place(&self, _hash: BlockHash) -> Result<BlockPlace, NodeError> {
         unsupported("node.block_place", self.backend())
+    }
+    /// How far its chain is, and what it takes.
+    async fn chain_status(&self) -> Result<ChainStatus, NodeError> {
+        unsupported("node.chain_status", self.backend())
+    }
+    /// The mempool's memory and limits.
+    async fn mempool_status(&self) -> Result<MempoolStatus, NodeError> {
+        unsupported("node.mempool_status", self.backend())
     }
     /// An unconfirmed transaction's fee, age and relatives.
     async fn mempool_entry(&self, _txid: Txid) -> Result<MempoolEntry, NodeError> {

@@ -10,8 +10,8 @@ use bllvm_kernel_node::bitcoin::{OutPoint, Transaction, TxIn, Txid};
 use bllvm_kernel_node::mempool::{MAX_WEIGHT, Room, Sum, Verdicts};
 use bllvm_kernel_node::{BlockTemplate, Engine};
 
-use super::child::{fault, hash_out, params};
-use super::{MempoolEntry, NodeError, Relatives};
+use super::answers::{fault, hash_out, params};
+use super::{MempoolEntry, MempoolStatus, NodeError, Relatives};
 
 /// Ids in one page at the most.
 const MOST: usize = 5000;
@@ -23,6 +23,19 @@ pub(super) fn info(engine: &Engine) -> t::MempoolInfo {
         transactions: pool.len() as u64,
         vsize: pool.vsize(),
         min_fee_sat_per_kvb: pool.min_rate(now),
+    })
+}
+
+pub(super) fn status(engine: &Engine) -> MempoolStatus {
+    engine.mempool(|pool, _| {
+        let policy = pool.policy();
+        MempoolStatus {
+            usage: pool.usage(),
+            max_usage: policy.max_usage,
+            fees_sat: pool.iter().map(|entry| entry.fee).sum(),
+            min_relay_sat_per_kvb: policy.min_relay,
+            incremental_sat_per_kvb: policy.incremental,
+        }
     })
 }
 
@@ -175,12 +188,15 @@ fn parsed(wanted: &t::Transactions) -> Result<Vec<Transaction>, NodeError> {
 
 fn acceptance(verdicts: Verdicts) -> t::Acceptance {
     let results = verdicts.into_iter().map(|(txid, verdict)| {
-        let reason = verdict.err().map(|reject| reject.code.to_owned());
+        let (fee_sat, reason) = match verdict {
+            Ok(taken) => (Some(taken.fee), None),
+            Err(reject) => (None, Some(reject.code.to_owned())),
+        };
         t::TransactionVerdict {
             txid: id_out(txid),
             accepted: reason.is_none(),
             reason,
-            fee_sat: None,
+            fee_sat,
         }
     });
     t::Acceptance {
@@ -224,8 +240,7 @@ pub(super) fn template(engine: &Engine, room: Room) -> Result<t::Template, NodeE
     let fees = transactions.clone().map(|(_, fee)| *fee);
     Ok(t::Template {
         fees_sat: fees.collect(),
-        // The selection has their sum only.
-        sigop_costs: Vec::new(),
+        sigop_costs: selection.sigop_costs.clone(),
         longpoll_id: id,
         prev: hash_out(plan.prev),
         height: plan.height,

@@ -3,11 +3,11 @@
 //! The embedded base node is a process of its own (a C++ assert aborts a process, and it must not
 //! be the host's). It answers the `chain.*` methods of the modules' table and the few below.
 
-use bllvm_ipc::types::{BlockHash, Empty, Txid};
-use bllvm_ipc::{Capability, Method};
+use bllvm_ipc::types::{BlockHash, BlockVerdict, Empty, Txid};
+use bllvm_ipc::{Capability, Method, Raw};
 use serde::{Deserialize, Serialize};
 
-use super::{ChainStep, MempoolEntry, MineRequest};
+use super::{ChainStatus, ChainStep, MempoolEntry, MempoolStatus, MineRequest};
 
 /// Event: the chain moved, or the node became ready; then with what an operator should know.
 pub(super) const MOVED: &str = "node.moved";
@@ -75,4 +75,7 @@ node_methods! {
     0x4003 HashAt "node.hash_at": Height => Hash;
     0x4004 Close "node.close": Empty => Empty;
     0x4005 EntryOf "node.mempool_entry": Id => MempoolEntry;
+    0x4006 CheckBlock "node.check_block": Raw => BlockVerdict;
+    0x4007 StatusOfChain "node.chain_status": Empty => ChainStatus;
+    0x4008 StatusOfMempool "node.mempool_status": Empty => MempoolStatus;
 }

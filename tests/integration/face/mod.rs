@@ -2,6 +2,8 @@
 //! who may ask for what.
 
 mod requests;
+#[cfg(feature = "kernel")]
+mod submitting;
 
 use bllvm_tests::{CoreRpc, TestServer};
 use reqwest::{Method, StatusCode};

@@ -11,10 +11,13 @@ use tokio::sync::watch;
 
 use super::rpc::{Rpc, RpcError};
 use super::shapes::{
-    ChainInfo, Filter, NetworkInfo, Peer, RawTransaction, SpendingBlock, TxOut, satoshi,
+    ChainInfo, Filter, MempoolInfo, NetworkInfo, Peer, RawTransaction, SpendingBlock, TxOut,
+    satoshi,
 };
 use super::{CoreNode, chain, mempool};
-use crate::node::{BlockPlace, ChainStep, MempoolEntry, NodeError, NodeState, ReadNode};
+use crate::node::{
+    BlockPlace, ChainStatus, ChainStep, MempoolEntry, MempoolStatus, NodeError, NodeState, ReadNode,
+};
 
 /// What Bitcoin Core's RPC has no method for.
 const UNSUPPORTED: &[&str] = &["chain.verify_script"];
@@ -130,6 +133,7 @@ impl ReadNode for CoreNode {
             genesis: chain::hash_at(rpc, 0).await?,
             unsupported: UNSUPPORTED.iter().map(ToString::to_string).collect(),
             peers: network.connections,
+            p2p_address: None,
         })
     }
 
@@ -262,6 +266,22 @@ impl ReadNode for CoreNode {
             Ok(_) | Err(NodeError::NotFound(_)) => Err(mempool::not_there(txid)),
             Err(error) => Err(error),
         }
+    }
+
+    async fn chain_status(&self) -> Result<ChainStatus, NodeError> {
+        let info: ChainInfo = self.ready()?.call("getblockchaininfo", json!([])).await?;
+        Ok(info.status())
+    }
+
+    async fn mempool_status(&self) -> Result<MempoolStatus, NodeError> {
+        let info: MempoolInfo = self.ready()?.call("getmempoolinfo", json!([])).await?;
+        Ok(MempoolStatus {
+            usage: info.usage,
+            max_usage: info.maxmempool,
+            fees_sat: satoshi(info.total_fee)?,
+            min_relay_sat_per_kvb: satoshi(info.minrelaytxfee)?,
+            incremental_sat_per_kvb: satoshi(info.incrementalrelayfee)?,
+        })
     }
 
     async fn mempool_entry(&self, txid: t::Txid) -> Result<MempoolEntry, NodeError> {

@@ -6,12 +6,54 @@ use bllvm_ipc::types as t;
 use serde::Deserialize;
 
 use super::rpc::RpcError;
+use crate::node::ChainStatus;
 
 /// Of `getblockchaininfo`.
 #[derive(Debug, Deserialize)]
 pub(super) struct ChainInfo {
     pub(super) chain: String,
     pub(super) bestblockhash: t::BlockHash,
+    blocks: u32,
+    headers: u32,
+    #[serde(default)]
+    verificationprogress: f64,
+    #[serde(default)]
+    initialblockdownload: bool,
+    #[serde(default)]
+    size_on_disk: u64,
+    pruneheight: Option<u32>,
+    #[serde(default)]
+    warnings: Warnings,
+}
+
+impl ChainInfo {
+    pub(super) fn status(self) -> ChainStatus {
+        ChainStatus {
+            headers: self.headers.max(self.blocks),
+            progress: self.verificationprogress,
+            syncing: self.initialblockdownload,
+            size_on_disk: self.size_on_disk,
+            pruned_below: self.pruneheight,
+            warnings: match self.warnings {
+                Warnings::None => Vec::new(),
+                Warnings::One(text) => Some(text)
+                    .filter(|text| !text.is_empty())
+                    .into_iter()
+                    .collect(),
+                Warnings::Many(all) => all,
+            },
+        }
+    }
+}
+
+/// A list; before version 28, one text that may be empty.
+#[derive(Debug, Default, Deserialize)]
+#[serde(untagged)]
+enum Warnings {
+    #[default]
+    None,
+    One(String),
+    Many(Vec<String>),
 }
 
 /// Of `getnetworkinfo`.
@@ -150,6 +192,16 @@ pub(super) struct MempoolInfo {
     pub(super) size: u64,
     pub(super) bytes: u64,
     pub(super) mempoolminfee: f64,
+    #[serde(default)]
+    pub(super) usage: u64,
+    #[serde(default)]
+    pub(super) maxmempool: u64,
+    #[serde(default)]
+    pub(super) total_fee: f64,
+    #[serde(default)]
+    pub(super) minrelaytxfee: f64,
+    #[serde(default)]
+    pub(super) incrementalrelayfee: f64,
 }
 
 /// Of `getmempoolentry`.

@@ -58,6 +58,10 @@ pub mod actions {
     pub const CANCEL_OPERATION: &str = "cancel_operation";
     /// Blocks were asked for.
     pub const MINE_BLOCKS: &str = "mine_blocks";
+    /// Transactions were sent to the network.
+    pub const SEND_TRANSACTIONS: &str = "send_transactions";
+    /// A block was submitted.
+    pub const SUBMIT_BLOCK: &str = "submit_block";
     /// A token was made.
     pub const CREATE_TOKEN: &str = "create_token";
     /// A token was taken back.

@@ -4,4 +4,5 @@ pub mod block;
 pub mod blocks;
 pub mod info;
 pub mod mine;
+pub mod peers;
 pub mod tip;

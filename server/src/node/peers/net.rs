@@ -1,0 +1,198 @@
+//! What all peers' sessions share.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bitcoin::p2p::Magic;
+use bllvm_ipc::types as t;
+use bllvm_kernel_node::{Engine, EngineError, bitcoin};
+use tokio::sync::broadcast;
+
+use crate::node::PeerSettings;
+
+/// News that a session was too busy to hear make it look at everything.
+const UNHEARD: usize = 64;
+
+/// What sessions tell each other, or are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// The best chain moved.
+    Chain,
+    /// The mempool moved.
+    Pool,
+    /// The right to fetch blocks is free.
+    Free,
+}
+
+/// What all peers' sessions share.
+pub struct Net {
+    pub(super) engine: Engine,
+    pub(super) settings: PeerSettings,
+    pub(super) magic: Magic,
+    /// By it we know ourselves.
+    pub(super) nonce: u64,
+    peers: Mutex<BTreeMap<u64, t::Peer>>,
+    next: AtomicU64,
+    /// Who fetches blocks now.
+    fetching: Mutex<Option<u64>>,
+    news: broadcast::Sender<News>,
+    /// Hears that a peer's transaction got in.
+    pool_moved: Box<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Net")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Net {
+    /// The peers of an engine. `nonce` is random; `pool_moved` hears of transactions from peers.
+    pub fn new(
+        engine: Engine,
+        settings: PeerSettings,
+        nonce: u64,
+        pool_moved: Box<dyn Fn() + Send + Sync>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            engine,
+            settings,
+            magic: Magic::REGTEST,
+            nonce,
+            peers: Mutex::default(),
+            next: AtomicU64::new(0),
+            fetching: Mutex::new(None),
+            news: broadcast::Sender::new(UNHEARD),
+            pool_moved,
+        })
+    }
+
+    /// The best chain moved.
+    pub fn chain_moved(&self) {
+        // Without peers there is nobody to tell.
+        let _ = self.news.send(News::Chain);
+    }
+
+    /// The mempool moved.
+    pub fn pool_moved(&self) {
+        let _ = self.news.send(News::Pool);
+    }
+
+    /// The peers that shook hands.
+    pub fn peers(&self) -> Vec<t::Peer> {
+        let peers = lock(&self.peers);
+        let greeted = peers.values().filter(|peer| !peer.user_agent.is_empty());
+        greeted.cloned().collect()
+    }
+
+    pub(super) fn inbound(&self) -> usize {
+        lock(&self.peers)
+            .values()
+            .filter(|peer| peer.inbound)
+            .count()
+    }
+
+    pub(super) fn join(self: &Arc<Self>, address: SocketAddr, inbound: bool) -> Place {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let peer = t::Peer {
+            address: address.to_string(),
+            inbound,
+            user_agent: String::new(),
+            height: 0,
+        };
+        lock(&self.peers).insert(id, peer);
+        Place {
+            net: self.clone(),
+            id,
+            address,
+            inbound,
+        }
+    }
+
+    pub(super) fn news(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    /// A peer's transaction got in.
+    pub(super) fn took_in(&self) {
+        (self.pool_moved)();
+        self.pool_moved();
+    }
+
+    /// Asks the engine, away from the tasks.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let engine = self.engine.clone();
+        let answer = tokio::task::spawn_blocking(move || question(&engine));
+        answer.await.unwrap_or_else(|error| {
+            Err(EngineError::Index {
+                detail: format!("a question to the engine was lost: {error}"),
+            })
+        })
+    }
+}
+
+/// A peer's place among the others; given up with it.
+#[derive(Debug)]
+pub(super) struct Place {
+    net: Arc<Net>,
+    pub(super) id: u64,
+    pub(super) address: SocketAddr,
+    pub(super) inbound: bool,
+}
+
+impl Place {
+    /// What the peer said of itself.
+    pub(super) fn greeted(&self, user_agent: &str, height: u32) {
+        if let Some(peer) = lock(&self.net.peers).get_mut(&self.id) {
+            let shown: String = user_agent.chars().filter(|c| !c.is_control()).collect();
+            peer.user_agent = if shown.is_empty() {
+                "?".to_owned()
+            } else {
+                shown
+            };
+            peer.height = height;
+        }
+    }
+
+    /// The peer's chain ends here, as far as it told.
+    pub(super) fn reached(&self, height: u32) {
+        if let Some(peer) = lock(&self.net.peers).get_mut(&self.id) {
+            peer.height = peer.height.max(height);
+        }
+    }
+
+    /// Takes the right to fetch blocks, if nobody else has it.
+    pub(super) fn may_fetch(&self) -> bool {
+        let mut fetching = lock(&self.net.fetching);
+        *fetching.get_or_insert(self.id) == self.id
+    }
+
+    /// Gives the right back, if this peer has it.
+    pub(super) fn done_fetching(&self) {
+        let mut fetching = lock(&self.net.fetching);
+        if *fetching == Some(self.id) {
+            *fetching = None;
+            drop(fetching);
+            let _ = self.net.news.send(News::Free);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.net.peers).remove(&self.id);
+        self.done_fetching();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,191 @@
+//! Messages on a line (version 1 of the transport, in the clear), each with a bound and a deadline.
+
+use std::time::Duration;
+
+use bitcoin::consensus::encode::{deserialize, serialize};
+use bitcoin::p2p::Magic;
+use bitcoin::p2p::message::{NetworkMessage, RawNetworkMessage};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+
+/// Magic, command, length, checksum.
+const HEAD: usize = 24;
+/// The largest message that Bitcoin Core takes, too.
+const MAX_PAYLOAD: u32 = 4_000_000;
+/// How long one message may take from its first byte to its last.
+const WHOLE: Duration = Duration::from_mins(1);
+/// Messages that were read and wait to be looked at.
+const UNREAD: usize = 8;
+
+/// Why a peer is left.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// The line is gone.
+    #[error("the line was lost: {0}")]
+    Lost(#[from] std::io::Error),
+    /// It does not keep to the protocol or its limits.
+    #[error("{0}")]
+    Broke(String),
+    /// It owes something for too long.
+    #[error("{0}")]
+    Slow(&'static str),
+    /// Our own engine failed.
+    #[error("the engine: {0}")]
+    Own(#[from] bllvm_kernel_node::EngineError),
+    /// We end.
+    #[error("the node ends")]
+    Stopped,
+}
+
+impl Fault {
+    pub(super) fn broke<T>(what: impl Into<String>) -> Result<T, Self> {
+        Err(Self::Broke(what.into()))
+    }
+}
+
+/// Reads messages until something is wrong; that comes last.
+pub(super) fn read_all(
+    mut line: impl AsyncRead + Unpin + Send + 'static,
+    magic: Magic,
+) -> mpsc::Receiver<Result<NetworkMessage, Fault>> {
+    let (sender, receiver) = mpsc::channel(UNREAD);
+    tokio::spawn(async move {
+        loop {
+            let read = tokio::select! {
+                read = read(&mut line, magic) => read,
+                () = sender.closed() => return,
+            };
+            let over = read.is_err();
+            if sender.send(read).await.is_err() || over {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+async fn read(line: &mut (impl AsyncRead + Unpin), magic: Magic) -> Result<NetworkMessage, Fault> {
+    let mut frame = vec![0; HEAD];
+    // Silence is judged elsewhere.
+    line.read_exact(&mut frame[..1]).await?;
+    let rest = async {
+        line.read_exact(&mut frame[1..]).await?;
+        if frame[..4] != magic.to_bytes() {
+            return Fault::broke("it speaks for another network");
+        }
+        let size = u32::from_le_bytes([frame[16], frame[17], frame[18], frame[19]]);
+        if size > MAX_PAYLOAD {
+            return Fault::broke(format!(
+                "a message of {size} bytes; {MAX_PAYLOAD} are the most"
+            ));
+        }
+        // Memory grows with what comes, and not with what is announced.
+        let got = (&mut *line)
+            .take(size.into())
+            .read_to_end(&mut frame)
+            .await?;
+        if got < size as usize {
+            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+        }
+        match deserialize::<RawNetworkMessage>(&frame) {
+            Ok(message) => Ok(message.into_payload()),
+            Err(error) => Fault::broke(format!("a message cannot be read: {error}")),
+        }
+    };
+    tokio::time::timeout(WHOLE, rest)
+        .await
+        .unwrap_or(Err(Fault::Slow("a message took too long")))
+}
+
+/// What goes out: small messages first, then the large ones, of which one waits at the most.
+#[derive(Debug)]
+pub(super) struct Out {
+    small: mpsc::Sender<NetworkMessage>,
+    large: mpsc::Sender<NetworkMessage>,
+}
+
+/// Small messages that wait for the line.
+const UNSENT: usize = 256;
+
+impl Out {
+    pub(super) fn start(line: impl AsyncWrite + Unpin + Send + 'static, magic: Magic) -> Self {
+        let (small, smalls) = mpsc::channel(UNSENT);
+        let (large, larges) = mpsc::channel(1);
+        tokio::spawn(write_all(line, magic, smalls, larges));
+        Self { small, large }
+    }
+
+    pub(super) fn send(&self, message: NetworkMessage) -> Result<(), Fault> {
+        match self.small.try_send(message) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Fault::Slow("it does not read")),
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into())
+            }
+        }
+    }
+
+    /// Room for a large message, when there is.
+    pub(super) async fn room(&self) -> Result<mpsc::OwnedPermit<NetworkMessage>, Fault> {
+        let room = self.large.clone().reserve_owned().await;
+        room.map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe).into())
+    }
+}
+
+async fn write_all(
+    mut line: impl AsyncWrite + Unpin,
+    magic: Magic,
+    mut small: mpsc::Receiver<NetworkMessage>,
+    mut large: mpsc::Receiver<NetworkMessage>,
+) {
+    loop {
+        let message = tokio::select! {
+            biased;
+            Some(message) = small.recv() => message,
+            Some(message) = large.recv() => message,
+            else => return,
+        };
+        let frame = serialize(&RawNetworkMessage::new(magic, message));
+        match tokio::time::timeout(WHOLE, line.write_all(&frame)).await {
+            Ok(Ok(())) => {}
+            // The session notices that nobody takes its messages.
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn told(bytes: &[u8]) -> Result<NetworkMessage, String> {
+        let mut line = bytes;
+        read(&mut line, Magic::REGTEST)
+            .await
+            .map_err(|fault| fault.to_string())
+    }
+
+    #[tokio::test]
+    async fn frames_are_checked_before_they_are_kept() {
+        let good = serialize(&RawNetworkMessage::new(
+            Magic::REGTEST,
+            NetworkMessage::Ping(7),
+        ));
+        assert_eq!(told(&good).await, Ok(NetworkMessage::Ping(7)));
+        let elsewhere = serialize(&RawNetworkMessage::new(
+            Magic::SIGNET,
+            NetworkMessage::Ping(7),
+        ));
+        assert_eq!(
+            told(&elsewhere).await.unwrap_err(),
+            "it speaks for another network"
+        );
+        let mut huge = good.clone();
+        huge[16..20].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(told(&huge).await.unwrap_err().contains("are the most"));
+        let mut torn = good.clone();
+        torn[20] ^= 1;
+        assert!(told(&torn).await.unwrap_err().contains("cannot be read"));
+        assert!(told(&good[..30]).await.unwrap_err().contains("was lost"));
+    }
+}
