@@ -1,6 +1,10 @@
 //! Durable webhook deliveries of 8 kB over 64 connections, beside group commit by sqlx of the same
-//! rows without HTTP, signature and event.
+//! rows without HTTP, signature and event; and beside Debian's `webhook`, where it is installed, which
+//! checks the same signature, runs `/bin/true` and keeps nothing.
 
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -22,9 +26,9 @@ const ROUNDS: usize = 5;
 const TIME: Duration = Duration::from_secs(3);
 const SECRET: &str = "a secret between two";
 
-/// The row of the webhook goal.
+/// The rows of the webhook goal.
 pub fn measure() -> anyhow::Result<Vec<Row>> {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut peers) = (Vec::new(), Vec::new(), Vec::new());
     runtime()?.block_on(async {
         let server = TestServer::start().await;
         let new =
@@ -35,8 +39,17 @@ pub fn measure() -> anyhow::Result<Vec<Row>> {
             .await
             .done();
         let address = server.rest.base.trim_start_matches("http://").to_owned();
+        let peer = Peer::start(server.folder()).await?;
+        let us = Receiver {
+            address,
+            path: "/webhooks/gh",
+            status: "202",
+        };
         for round in 0..ROUNDS {
-            ours.push(deliver(&address, round).await?);
+            ours.push(deliver(&us, round).await?);
+            if let Some(peer) = &peer {
+                peers.push(deliver(&peer.receiver, round).await?);
+            }
             // On the same disk, in a file of its own.
             theirs.push(group_commit(&server.folder().join(format!("{round}.sqlite"))).await?);
         }
@@ -44,7 +57,7 @@ pub fn measure() -> anyhow::Result<Vec<Row>> {
     })?;
     let share = ratio(&ours, &theirs);
     let rate = median(&mut ours);
-    Ok(vec![Row {
+    let mut rows = vec![Row {
         what: "durable webhook deliveries a second, 8 kB, 64 connections".into(),
         ours: format!("{rate:.0}/s"),
         yardstick: format!(
@@ -54,7 +67,90 @@ pub fn measure() -> anyhow::Result<Vec<Row>> {
         ratio: Some(share),
         goal: "≥ 2000/s and ≥ 0.5×",
         reached: Some(rate >= 2000.0 && share >= 0.5),
-    }])
+    }];
+    if peers.is_empty() {
+        eprintln!(
+            "SKIPPED: Debian's `webhook` as a yardstick; it is not installed (apt-get install webhook)"
+        );
+    } else {
+        let times = ratio(&ours, &peers);
+        rows.push(Row {
+            what: "the same, beside a receiver that keeps nothing".into(),
+            ours: format!("{rate:.0}/s"),
+            yardstick: format!(
+                "Debian's `webhook` with /bin/true {:.0}/s",
+                median(&mut peers)
+            ),
+            ratio: Some(times),
+            goal: "≥ 1.3×",
+            reached: Some(times >= 1.3),
+        });
+    }
+    Ok(rows)
+}
+
+/// Where deliveries go, and what an accepted one is answered.
+struct Receiver {
+    address: String,
+    path: &'static str,
+    status: &'static str,
+}
+
+/// Debian's `webhook` under the same rule.
+struct Peer {
+    child: Child,
+    receiver: Receiver,
+}
+
+impl Peer {
+    /// None where it is not installed.
+    async fn start(folder: &Path) -> anyhow::Result<Option<Self>> {
+        let hooks = folder.join("hooks.json");
+        let rule = json!({ "match": {
+            "type": "payload-hmac-sha256",
+            "secret": SECRET,
+            "parameter": { "source": "header", "name": "X-Hub-Signature-256" },
+        } });
+        let hook = json!([{
+            "id": "gh", "execute-command": "/bin/true", "trigger-rule": rule,
+            "trigger-rule-mismatch-http-response-code": 403,
+        }]);
+        std::fs::write(&hooks, hook.to_string())?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let child = Command::new("webhook")
+            .args(["-ip", "127.0.0.1", "-port", &port.to_string(), "-hooks"])
+            .arg(&hooks)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let child = match child {
+            Ok(child) => child,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let peer = Self {
+            child,
+            receiver: Receiver {
+                address: format!("127.0.0.1:{port}"),
+                path: "/hooks/gh",
+                status: "200",
+            },
+        };
+        let patience = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(&peer.receiver.address).await.is_err() {
+            anyhow::ensure!(Instant::now() < patience, "`webhook` does not listen");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(Some(peer))
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn body(round: usize, connection: usize, number: u64) -> Vec<u8> {
@@ -66,11 +162,11 @@ fn body(round: usize, connection: usize, number: u64) -> Vec<u8> {
 }
 
 /// Each connection sends one delivery after the other, each with a signature of its own.
-async fn deliver(address: &str, round: usize) -> anyhow::Result<f64> {
+async fn deliver(to: &Receiver, round: usize) -> anyhow::Result<f64> {
     let began = Instant::now();
     let senders: Vec<_> = (0..CONNECTIONS)
         .map(|connection| {
-            let address = address.to_owned();
+            let (address, path, status) = (to.address.clone(), to.path, to.status);
             tokio::spawn(async move {
                 let mut stream = TcpStream::connect(&address).await?;
                 stream.set_nodelay(true)?;
@@ -81,7 +177,7 @@ async fn deliver(address: &str, round: usize) -> anyhow::Result<f64> {
                     }
                     let body = body(round, connection, number);
                     let mut request = format!(
-                        "POST /webhooks/gh HTTP/1.1\r\nhost: 127.0.0.1\r\n\
+                        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\
                          x-hub-signature-256: {}\r\nx-github-delivery: {round}-{connection}-{number}\r\n\
                          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
                         signature(SECRET, &body),
@@ -90,7 +186,7 @@ async fn deliver(address: &str, round: usize) -> anyhow::Result<f64> {
                     .into_bytes();
                     request.extend(body);
                     stream.write_all(&request).await?;
-                    accepted(&mut stream, &mut answer).await?;
+                    accepted(&mut stream, &mut answer, status).await?;
                 }
                 Ok(0)
             })
@@ -103,8 +199,12 @@ async fn deliver(address: &str, round: usize) -> anyhow::Result<f64> {
     Ok(per_second(sent, began))
 }
 
-/// Reads one answer, which must be a 202.
-async fn accepted(stream: &mut TcpStream, answer: &mut Vec<u8>) -> anyhow::Result<()> {
+/// Reads one answer, which must have this status.
+async fn accepted(
+    stream: &mut TcpStream,
+    answer: &mut Vec<u8>,
+    status: &str,
+) -> anyhow::Result<()> {
     answer.clear();
     loop {
         anyhow::ensure!(
@@ -115,10 +215,12 @@ async fn accepted(stream: &mut TcpStream, answer: &mut Vec<u8>) -> anyhow::Resul
         let Some((head, body)) = text.split_once("\r\n\r\n") else {
             continue;
         };
-        anyhow::ensure!(head.starts_with("HTTP/1.1 202"), "{text}");
+        let code = head.split(' ').nth(1);
+        anyhow::ensure!(code == Some(status), "{text}");
         let length: usize = head
             .lines()
-            .find_map(|line| line.strip_prefix("content-length: "))
+            .filter_map(|line| line.split_once(": "))
+            .find_map(|(name, value)| name.eq_ignore_ascii_case("content-length").then_some(value))
             .context("an answer without a length")?
             .parse()?;
         if body.len() >= length {
