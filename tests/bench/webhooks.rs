@@ -1,6 +1,7 @@
 //! Durable webhook deliveries of 8 kB over 64 connections, beside group commit by sqlx of the same
 //! rows without HTTP, signature and event; and beside Debian's `webhook`, where it is installed, which
-//! checks the same signature, runs `/bin/true` and keeps nothing.
+//! checks the same signature, runs `/bin/true` and keeps nothing. It answers when that has ended:
+//! otherwise it would answer for work that is still to be done, and do it in our next round.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -113,6 +114,7 @@ impl Peer {
         } });
         let hook = json!([{
             "id": "gh", "execute-command": "/bin/true", "trigger-rule": rule,
+            "include-command-output-in-response": true,
             "trigger-rule-mismatch-http-response-code": 403,
         }]);
         std::fs::write(&hooks, hook.to_string())?;
@@ -233,7 +235,7 @@ type Waiting = (Vec<u8>, oneshot::Sender<()>);
 
 /// The yardstick: as many producers, each waiting for its row to be durable; whatever waits shares
 /// a transaction.
-async fn group_commit(file: &std::path::Path) -> anyhow::Result<f64> {
+async fn group_commit(file: &Path) -> anyhow::Result<f64> {
     let mut db = SqliteConnectOptions::new()
         .filename(file)
         .create_if_missing(true)
