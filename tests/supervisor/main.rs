@@ -1,6 +1,7 @@
 //! The supervisor with a real store and real processes.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod asking;
 mod bad_modules;
 mod crashes;
 mod escapes;
@@ -8,4 +9,5 @@ mod harness;
 mod isolation;
 mod life;
 mod reloads;
+mod required;
 mod sessions;

@@ -28,7 +28,7 @@ use crate::node::{
     CoreNode, EmbeddedNode, EmbeddedSettings, NoNode, ReadNode, SubmitNode, announce,
 };
 use crate::packages::Places;
-use crate::supervisor::{self, Supervisor, SupervisorSettings};
+use crate::supervisor::{self, Asker, Supervisor, SupervisorSettings};
 use crate::webhooks::Webhooks;
 
 /// Event streams that may be open at the same time.
@@ -88,6 +88,11 @@ impl App {
         let control = Control::new(ControlParts {
             store: store.clone(),
             fleet: Arc::new(fleet.clone()),
+            asker: Asker::new(
+                store.clone(),
+                supervisor_settings(&config),
+                life.tracker().clone(),
+            ),
             configurations: configurations.clone(),
             read_node: read_node.clone(),
             webhooks: webhooks.clone(),

@@ -14,6 +14,7 @@ use crate::model::{Actor, ConfigSource, DesiredState, Module, Source, TrustClass
 use crate::packages::{self, Candidate, CargoScanner, Scanner, Seen};
 use crate::store::StoreError;
 use crate::store::commands::{FoundModule, MarkGone};
+use crate::supervisor::sweep_asked;
 
 /// What discovery remembers between two looks.
 #[derive(Default)]
@@ -35,9 +36,12 @@ impl Control {
     /// Makes the modules directory and removes what a crash left half-done.
     pub(super) async fn sweep(&self) -> Result<(), ControlError> {
         let places = self.places().clone();
-        blocking(move || packages::sweep(&places))
-            .await?
-            .map_err(|error| ControlError::files(error.to_string()))
+        blocking(move || {
+            sweep_asked(&places.data_dir)
+                .map_err(|error| ControlError::files(format!("module-data: {error}")))?;
+            packages::sweep(&places).map_err(|error| ControlError::files(error.to_string()))
+        })
+        .await?
     }
 
     /// The first look. What it remembers goes on to [`Self::spawn_discovery`], so that nothing is

@@ -18,6 +18,7 @@ use crate::node::{ReadNode, SubmitNode};
 use crate::packages::Places;
 use crate::store::Store;
 use crate::store::commands::Refused;
+use crate::supervisor::Asker;
 use crate::webhooks::Webhooks;
 
 /// What the node's configuration says of one module.
@@ -73,6 +74,8 @@ pub struct ControlParts {
     pub store: Store,
     /// What runs.
     pub fleet: Arc<dyn Fleet>,
+    /// Programs that are asked something before they run.
+    pub asker: Asker,
     /// Modules' configurations.
     pub configurations: Configurations,
     /// Where blocks are looked for.

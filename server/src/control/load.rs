@@ -1,11 +1,7 @@
 //! `load`: the first one confirms a module as it was found, gives it its rights and writes its
 //! configuration; later ones ask for it to run.
 
-use std::process::Stdio;
-
 use bllvm_manifest::{Digest, MAX_SCHEMA_BYTES, ModuleName};
-use tokio::io::AsyncReadExt;
-use tokio::process::Command as Process;
 
 use super::config::FirstConfig;
 use super::handle::blocking;
@@ -20,9 +16,6 @@ use crate::model::{
 use crate::packages::{self, CargoScanner, prints_its_schema};
 use crate::store::commands::{AddRevision, Confirm, Want, actions};
 use crate::store::{Command, StoreError, Tx};
-
-/// How long a program may take to print its schema.
-const SCHEMA_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Control {
     /// Asks for a module to run, also after the host's restart.
@@ -72,7 +65,7 @@ impl Control {
             }
             (grant, _) => grant,
         };
-        self.ask_for_schema(&module).await?;
+        self.ask_for_schema(&module, digest).await?;
         let first = if module.revision.is_none() {
             Some(self.first_config(&module).await?)
         } else {
@@ -261,9 +254,9 @@ impl Control {
         .await?
     }
 
-    /// A program that carries its manifest prints its schema, too. It is asked only here: an
-    /// operator has just confirmed it.
-    async fn ask_for_schema(&self, module: &Module) -> Result<(), ControlError> {
+    /// A program that carries its manifest prints its schema, too. It is asked only here, because an
+    /// operator has just confirmed it, and in the sandbox.
+    async fn ask_for_schema(&self, module: &Module, confirmed: Digest) -> Result<(), ControlError> {
         let Some(config) = &module.manifest.config else {
             return Ok(());
         };
@@ -285,33 +278,14 @@ impl Control {
                 ),
             )
         };
-        let program = bllvm_manifest::layout::find_program(&module.dir, &module.manifest)
-            .map_err(|error| refused(error.to_string()))?;
-        let asked = Process::new(program)
-            .arg("--config-schema")
-            .env_clear()
-            .current_dir(&module.dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn();
-        let printed = async {
-            let mut process = asked?;
-            let mut output = Vec::new();
-            if let Some(stdout) = process.stdout.take() {
-                // One byte more than a schema may have, so that a larger one is seen to be.
-                let limit = MAX_SCHEMA_BYTES as u64 + 1;
-                stdout.take(limit).read_to_end(&mut output).await?;
-            }
-            Ok::<_, std::io::Error>((process.wait().await?, output))
-        };
-        let output = match tokio::time::timeout(SCHEMA_DEADLINE, printed).await {
-            Ok(Ok((status, output))) if status.success() => output,
-            Ok(Ok((status, _))) => return Err(refused(status.to_string())),
-            Ok(Err(error)) => return Err(refused(error.to_string())),
-            Err(_) => return Err(refused("it did not answer within 5 s".to_owned())),
-        };
+        let asker = &self.0.parts.asker;
+        let printed = asker.ask(
+            module,
+            confirmed,
+            "--config-schema",
+            MAX_SCHEMA_BYTES as u64,
+        );
+        let output = printed.await.map_err(|error| refused(error.to_string()))?;
         bllvm_manifest::ConfigSchema::parse(&output).map_err(|error| refused(error.to_string()))?;
         blocking(move || crate::configuration::write_atomically(&target, &output, 0o644))
             .await?

@@ -11,7 +11,8 @@ use crate::store::commands::{SetGrant, Waive, actions};
 
 impl Control {
     /// Gives a module rights; all that are not named are taken from it. A running module's requests
-    /// are checked against them at once; changed listeners apply at its next start.
+    /// are checked against them at once; what it listens on, connects to and starts changes at its next
+    /// start.
     ///
     /// # Errors
     /// Where the module is not known, or its manifest does not ask for what is given.

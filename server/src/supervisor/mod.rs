@@ -5,6 +5,7 @@
 //! worker a module goes round: look (`worker`), [`decide`], do (`start`, `reload`), answer
 //! (`operations`).
 
+mod asker;
 mod backoff;
 mod context;
 pub mod decide;
@@ -31,6 +32,7 @@ mod spawn;
 mod start;
 mod worker;
 
+pub use asker::{AskError, Asker, sweep_asked};
 pub use context::Parts;
 pub use handle::Supervisor;
 pub(crate) use observed::in_words;

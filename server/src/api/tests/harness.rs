@@ -30,7 +30,7 @@ use crate::model::{Actor, Scope, Source, TrustClass};
 use crate::node::NoNode;
 use crate::store::Store;
 use crate::store::commands::FoundModule;
-use crate::supervisor::{self, Supervisor, SupervisorSettings};
+use crate::supervisor::{self, Asker, Supervisor, SupervisorSettings};
 use crate::webhooks::Webhooks;
 
 pub(crate) const HOST_NAME: &str = "127.0.0.1:8480";
@@ -106,6 +106,11 @@ impl Node {
         let control = Control::new(ControlParts {
             store: store.clone(),
             fleet: Arc::new(supervisor.clone()),
+            asker: Asker::new(
+                store.clone(),
+                SupervisorSettings::new(dir.path()),
+                tracker.clone(),
+            ),
             configurations,
             read_node: base_node.clone(),
             webhooks: webhooks.clone(),

@@ -34,7 +34,7 @@ use crate::model::{
 };
 use crate::node::NoNode;
 use crate::store::{AuditFilter, PageRequest, Store};
-use crate::supervisor::{CallFailure, Observed};
+use crate::supervisor::{Asker, CallFailure, Observed, SupervisorSettings};
 use crate::webhooks::Webhooks;
 
 /// Modules that run because the test says so.
@@ -252,6 +252,11 @@ fn control_over(store: &Store, fleet: &Arc<Told>, settings: &ControlSettings) ->
     Control::new(ControlParts {
         store: store.clone(),
         fleet: Arc::clone(fleet) as Arc<dyn Fleet>,
+        asker: Asker::new(
+            store.clone(),
+            SupervisorSettings::new(&settings.places.data_dir),
+            TaskTracker::new(),
+        ),
         read_node: Arc::new(NoNode::default()),
         configurations: Configurations::new(store.clone(), key.clone()),
         webhooks: Webhooks::new(store.clone(), key, 1 << 20),

@@ -1,10 +1,12 @@
 //! `/modules/{name}/permissions`: what it may do, asked for against given.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::response::Response;
 use bllvm_ipc::Capability;
 use bllvm_manifest::ModuleName;
-use bllvm_web::pages::module::{CapabilityRow, Permissions, Tab};
+use bllvm_web::pages::module::{CapabilityRow, Permissions, RequiredRow, Tab};
 use bllvm_web::parts::{Badge, Fact, Tone, Value};
 
 use super::{find, head};
@@ -17,7 +19,7 @@ use crate::dashboard::present::module::Seen;
 use crate::dashboard::present::{capital, stamp, who};
 use crate::dashboard::respond::{page, see, tell_refusal};
 use crate::dashboard::visit::{Visit, now};
-use crate::model::{IsolationLayer, IsolationState, Scope, UtcTime};
+use crate::model::{IsolationLayer, IsolationState, RequiredLayer, Scope, UtcTime};
 use crate::store::GrantRecord;
 use crate::supervisor::sandbox::{Words, words};
 
@@ -46,8 +48,10 @@ pub async fn show(
     page(&Permissions {
         chrome: visit.chrome(&api).await?,
         head: head(&api, &seen, Tab::Permissions).await?,
-        explanation: "A change takes effect at once: a call without its permission is refused."
-            .to_owned(),
+        explanation:
+            "Access to the node changes at once: a call without its permission is refused. \
+                      Listeners, connections and other programs change with the next start."
+                .to_owned(),
         capabilities: capabilities(&seen, record.as_ref(), now(&api)),
         listeners: listeners(held, |name, address| {
             if open.contains_key(name) {
@@ -62,10 +66,11 @@ pub async fn show(
             .into_iter()
             .chain(seen.observed.isolation.iter().map(layer))
             .collect(),
+        required: required(&seen.observed.isolation, &waived),
     })
 }
 
-/// `POST /modules/{name}/permissions {grant or revoke}`
+/// `POST /modules/{name}/permissions {grant, revoke, waive or require}`
 ///
 /// # Errors
 /// When there is no module of this name.
@@ -76,6 +81,11 @@ pub async fn change(
 ) -> ApiResult<Response> {
     visit.require(Scope::ModulesInstall)?;
     find(&api, &name).await?;
+    for (key, waive) in [("waive", true), ("require", false)] {
+        if let Some(layer) = fields.find(key) {
+            return change_layer(&api, &visit, &name, layer, waive).await;
+        }
+    }
     let (word, give) = match (fields.find("grant"), fields.find("revoke")) {
         (Some(word), None) => (word, true),
         (None, Some(word)) => (word, false),
@@ -105,6 +115,61 @@ pub async fn change(
         Err(error) => tell_refusal(&api, &visit, error)?,
     }
     Ok(see(&format!("/modules/{name}/permissions")))
+}
+
+/// Lets it start without a layer, or requires it again.
+async fn change_layer(
+    api: &Api,
+    visit: &Visit,
+    name: &ModuleName,
+    layer: &str,
+    waive: bool,
+) -> ApiResult<Response> {
+    let layer: RequiredLayer = layer.parse().map_err(|error: crate::model::NotRequired| {
+        ApiError::new(Code::InvalidRequest, error.to_string())
+    })?;
+    let mut waived = api.store.waived(name).await?;
+    let done = if waive {
+        waived.insert(layer);
+        "it may start without."
+    } else {
+        waived.remove(&layer);
+        "is required again, from its next start on."
+    };
+    match api.control.waive(name, waived, &visit.actor()).await {
+        Ok(()) => visit.tell(api, Tone::Good, format!("{layer}: {done}"), None),
+        Err(error) => tell_refusal(api, visit, error)?,
+    }
+    Ok(see(&format!("/modules/{name}/permissions")))
+}
+
+/// The layers that are required, and what became of each.
+fn required(found: &[IsolationLayer], waived: &BTreeSet<RequiredLayer>) -> Vec<RequiredRow> {
+    let row = |layer: RequiredLayer| {
+        let missing = found
+            .iter()
+            .any(|one| one.layer == layer.as_str() && one.state == IsolationState::Unavailable);
+        let waived = waived.contains(&layer);
+        let state = match (waived, missing) {
+            (true, true) => Badge::new(Tone::Warn, "waived, and not available here"),
+            (true, false) => Badge::new(Tone::Warn, "waived"),
+            (false, true) => Badge::new(Tone::Bad, "not available here"),
+            (false, false) => Badge::new(Tone::Good, "required"),
+        };
+        let plain = match layer {
+            RequiredLayer::NoNewPrivileges => "No program raises its rights",
+            RequiredLayer::Capabilities => "No rights of the superuser",
+            RequiredLayer::LandlockFiles => "Only its own files",
+            RequiredLayer::Seccomp => "Only the system calls that programs need",
+        };
+        RequiredRow {
+            layer: layer.to_string(),
+            plain: plain.to_owned(),
+            state,
+            waived,
+        }
+    };
+    RequiredLayer::ALL.into_iter().map(row).collect()
 }
 
 /// What is asked for, then what is given and no longer asked for.

@@ -157,6 +157,20 @@ async fn a_newcomer_gets_from_a_folder_to_a_configured_module_and_back() {
         .await;
     assert!(page.contains("ui is granted."), "{page}");
 
+    let permissions = "/modules/clock/permissions";
+    let page = browser
+        .press(permissions, permissions, &[("waive", "seccomp")])
+        .await;
+    assert!(page.contains("seccomp: it may start without."), "{page}");
+    assert!(page.contains("Require seccomp again"), "{page}");
+    let waived = store.waived(&clock).await.unwrap();
+    assert_eq!(waived, [crate::model::RequiredLayer::Seccomp].into());
+    let page = browser
+        .press(permissions, permissions, &[("require", "seccomp")])
+        .await;
+    assert!(page.contains("seccomp: is required again"), "{page}");
+    assert!(store.waived(&clock).await.unwrap().is_empty());
+
     let here = "/modules/clock/configuration";
     let form = browser.page(here).await;
     let etag = hidden(&form, "_etag");

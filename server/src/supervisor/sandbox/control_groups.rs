@@ -40,7 +40,11 @@ pub struct Leaf {
 impl ControlGroups {
     /// Looks for a delegated group, and prepares it.
     pub fn find() -> Self {
-        Self(own_group().and_then(|folder| prepare(&folder, std::process::id())))
+        let found = own_group().and_then(|folder| prepare(&folder, std::process::id()));
+        if let Ok(delegated) = &found {
+            sweep(&delegated.folder);
+        }
+        Self(found)
     }
 
     /// Makes a group with a module's limits.
@@ -105,6 +109,24 @@ impl Drop for Leaf {
     fn drop(&mut self) {
         // One that is not empty is the next start's to sweep.
         let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+/// Removes the groups that an earlier run of the host left, which was killed. Nothing of it lives:
+/// its launchers died with it.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_ours = name
+            .to_str()
+            .and_then(|name| name.rsplit_once('-'))
+            .is_some_and(|(_, run)| run.parse::<Id>().is_ok());
+        if is_ours && entry.path().is_dir() {
+            // One with something in it stays, and is told of nowhere else.
+            if let Err(error) = fs::remove_dir(entry.path()) {
+                tracing::warn!(group = %entry.path().display(), %error, "a control group of an earlier run stays");
+            }
+        }
     }
 }
 
@@ -230,6 +252,21 @@ mod tests {
         assert!(why.contains("77"), "{why}");
         assert!(!folder.path().join("host").exists());
         assert!(!folder.path().join("cgroup.subtree_control").exists());
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_is_swept_and_nothing_else() {
+        let folder = group("memory", "42\n");
+        let made = |name: String| {
+            let path = folder.path().join(name);
+            fs::create_dir(&path).unwrap();
+            path
+        };
+        let left = made(format!("a-module-{}", id()));
+        let others = [made("host".to_owned()), made("some-service".to_owned())];
+        sweep(folder.path());
+        assert!(!left.exists());
+        assert!(others.iter().all(|other| other.exists()));
     }
 
     #[test]

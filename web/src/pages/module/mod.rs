@@ -18,6 +18,6 @@ pub use events::{ModuleEvents, SubscriptionRow};
 pub use head::{ModuleHead, Tab, TabLink};
 pub use logs::Logs;
 pub use overview::{MethodRow, ModuleOverview, ReloadOutcome};
-pub use permissions::{CapabilityRow, Permissions};
+pub use permissions::{CapabilityRow, Permissions, RequiredRow};
 pub use revision::{Change, DiffLine, Revision};
 pub use runs::{RunRow, Runs};

@@ -27,6 +27,21 @@ pub struct Permissions {
     pub resources: Vec<Fact>,
     /// Layers of the sandbox and whether each is enforced.
     pub sandbox: Vec<Fact>,
+    /// The layers that it does not start without, unless somebody says so.
+    pub required: Vec<RequiredRow>,
+}
+
+/// One layer that is required, or that an operator waived.
+#[derive(Debug, Clone)]
+pub struct RequiredRow {
+    /// Its name on the wire.
+    pub layer: String,
+    /// What it keeps the module from, in plain words.
+    pub plain: String,
+    /// Required, waived, not available here.
+    pub state: Badge,
+    /// Whether the module may start without it.
+    pub waived: bool,
 }
 
 /// One capability, requested, granted or both.
@@ -72,7 +87,8 @@ impl Permissions {
         Self {
             chrome: samples::chrome("/modules/block-clock/permissions"),
             head: ModuleHead::sample(Tab::Permissions),
-            explanation: "A change takes effect at once: a call without its permission is refused."
+            explanation: "Access to the node changes at once. Listeners, connections and other \
+                          programs change with the next start."
                 .to_owned(),
             capabilities: vec![granted, refused],
             listeners: vec![ListenerRow {
@@ -96,6 +112,20 @@ impl Permissions {
                     "Memory",
                     Value::Badge(Badge::new(Tone::Warn, "not available here")),
                 ),
+            ],
+            required: vec![
+                RequiredRow {
+                    layer: "seccomp".to_owned(),
+                    plain: "Only the system calls that programs need".to_owned(),
+                    state: Badge::new(Tone::Good, "required"),
+                    waived: false,
+                },
+                RequiredRow {
+                    layer: "landlock_files".to_owned(),
+                    plain: "Only its own files".to_owned(),
+                    state: Badge::new(Tone::Warn, "waived"),
+                    waived: true,
+                },
             ],
         }
     }

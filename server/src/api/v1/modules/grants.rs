@@ -34,7 +34,7 @@ pub async fn get_module_grants(
 /// Gives a module its rights.
 ///
 /// The body is the whole grant: what it does not name is taken away. Capabilities take effect at
-/// once, listeners with the next start.
+/// once; listeners, outgoing ports, UDP and other programs with the next start.
 #[utoipa::path(
     put, path = "/modules/{name}/grants", tag = "modules",
     params(("name" = String, Path, description = "The module's name.")),
