@@ -7,7 +7,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Operations that are POST and no operator's change: they change nothing, or a sender calls them.
-const READS: &[&str] = &["validate_module_config", "call_rpc", "receive_webhook"];
+const READS: &[&str] = &[
+    "validate_module_config",
+    "plan_module_upgrade",
+    "call_rpc",
+    "receive_webhook",
+];
 /// Two operations that are one action to people.
 const NAMED: &[(&str, &str)] = &[("patch_module_config", "set_module_config")];
 
@@ -39,6 +44,10 @@ fn cases(server: &TestServer) -> Vec<Case> {
     let well = |verb: &str| format!("/api/v1/modules/fixture-well/{verb}");
     let none = |verb: &str| format!("/api/v1/modules/no-such-module/{verb}");
     let folder = Fixture::new("well").write_below(&server.folder().join("incoming"));
+    let newer = Fixture::new("well")
+        .version("1.1.0")
+        .last("[data]\ncompatible_from = \"1.0.0\"")
+        .write_below(&server.folder().join("newer"));
     let empty = || json!({});
     let granted = json!({ "capabilities": ["module.register"], "listeners": {}, "outgoing": { "ports": [] } });
     vec![
@@ -98,6 +107,22 @@ fn cases(server: &TestServer) -> Vec<Case> {
         case("set_module_grants", none("grants"), granted, NO),
         case("reload_module", well("reload"), empty(), YES),
         case("reload_module", none("reload"), empty(), NO),
+        case(
+            "upgrade_module",
+            well("upgrade"),
+            json!({ "path": newer, "grant": "kept" }),
+            YES,
+        ),
+        case(
+            "upgrade_module",
+            well("upgrade"),
+            json!({ "path": "/no/such/folder" }),
+            NO,
+        ),
+        case("rollback_module", well("rollback"), empty(), YES),
+        case("rollback_module", none("rollback"), empty(), NO),
+        case("pin_module", well("pin"), json!({ "pinned": true }), YES),
+        case("pin_module", none("pin"), json!({ "pinned": true }), NO),
         case("unload_module", well("unload"), empty(), YES),
         case("unload_module", none("unload"), empty(), NO),
         case(

@@ -25,4 +25,5 @@ mod restart;
 mod samples;
 mod secrets;
 mod streams;
+mod upgrades;
 mod webhooks;

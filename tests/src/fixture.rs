@@ -45,6 +45,8 @@ pub struct Fixture {
     subscribe: String,
     extra: String,
     place: &'static str,
+    version: String,
+    last: String,
 }
 
 impl Fixture {
@@ -59,6 +61,8 @@ impl Fixture {
             subscribe: String::new(),
             extra: String::new(),
             place: "fixture",
+            version: "1.0.0".to_owned(),
+            last: String::new(),
         }
     }
 
@@ -102,6 +106,20 @@ impl Fixture {
         self
     }
 
+    /// Its version, and with it a program of its own.
+    #[must_use]
+    pub fn version(mut self, version: &str) -> Self {
+        version.clone_into(&mut self.version);
+        self
+    }
+
+    /// A table of its module.toml, at the end.
+    #[must_use]
+    pub fn last(mut self, table: &str) -> Self {
+        table.clone_into(&mut self.last);
+        self
+    }
+
     /// Lines more in its module.toml, at the top.
     #[must_use]
     pub fn extra(mut self, lines: &str) -> Self {
@@ -120,8 +138,8 @@ impl Fixture {
     /// Its module.toml.
     pub fn manifest(&self) -> String {
         let mut text = format!(
-            "name = \"{}\"\nversion = \"1.0.0\"\nentry_point = \"fixture\"\n",
-            self.name
+            "name = \"{}\"\nversion = \"{}\"\nentry_point = \"fixture\"\n",
+            self.name, self.version
         );
         let names: Vec<String> = self
             .capabilities
@@ -141,6 +159,7 @@ impl Fixture {
         if let Some(ms) = self.healthy_after {
             let _ = writeln!(text, "healthy_after_ms = {ms}");
         }
+        let _ = writeln!(text, "{}", self.last);
         text
     }
 
@@ -151,6 +170,14 @@ impl Fixture {
         std::fs::create_dir_all(binary.parent().expect("a folder around the program"))
             .expect("the module's folder");
         std::fs::copy(program("fixture"), &binary).expect("the fixture program");
+        if self.version != "1.0.0" {
+            // Bytes behind a program's end change its digest and nothing else.
+            let mut file = std::fs::File::options()
+                .append(true)
+                .open(&binary)
+                .expect("the program");
+            std::io::Write::write_all(&mut file, self.version.as_bytes()).expect("its end");
+        }
         let schema = SCHEMA.replace(
             "\"default\": \"\", \"description\": \"The events",
             &format!(

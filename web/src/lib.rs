@@ -23,7 +23,8 @@
 //! | `GET /modules/{name}/configuration/{revision}`, `POST …/restore` | [`pages::module::Revision`] |
 //! | `GET /modules/{name}/logs`, `logs/stream`, `logs/download` | [`pages::module::Logs`] |
 //! | `GET /modules/{name}/events` | [`pages::module::ModuleEvents`] |
-//! | `GET, POST /modules/{name}/permissions {grant or revoke}` | [`pages::module::Permissions`] |
+//! | `GET, POST /modules/{name}/permissions {grant, revoke, waive or require}` | [`pages::module::Permissions`] |
+//! | `GET /modules/{name}/versions?path=`, `POST .../upgrade {path, digest, grant}`, `.../rollback {data}`, `.../pin {pinned}` | [`pages::module::Versions`] |
 //! | `GET, POST /modules/{name}/methods/{method} {params}` | [`pages::module::MethodCall`] |
 //! | `GET /modules/{name}/runs` | [`pages::module::Runs`] |
 //! | `GET /modules/{name}/danger` | [`pages::module::Danger`] |

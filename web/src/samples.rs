@@ -140,6 +140,7 @@ pub fn draw_all() -> Result<Vec<Drawn>, askama::Error> {
         "module-logs" => module::Logs,
         "module-events" => module::ModuleEvents,
         "module-permissions" => module::Permissions,
+        "module-versions" => module::Versions,
         "module-runs" => module::Runs,
         "module-danger" => module::Danger,
         "node" => pages::Node,

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, completion, install, keygen, keys, new, package, run, sign, test, verify,
+    check, completion, install, keygen, keys, new, package, run, sign, test, upgrade, verify,
 };
 use crate::output::Report;
 
@@ -53,6 +53,10 @@ enum Command {
     Install(install::Install),
     /// List the modules of a running node
     List(install::List),
+    /// Put another version of a module in place on a running node
+    Upgrade(upgrade::Upgrade),
+    /// Put the version before back in place
+    Rollback(upgrade::Rollback),
     /// Remove a module from a running node
     Uninstall(install::Uninstall),
     /// Print a completion script for a shell
@@ -77,6 +81,8 @@ impl Cli {
             Command::Verify(command) => command.run(),
             Command::Install(command) => command.run(self.json),
             Command::List(command) => command.run(),
+            Command::Upgrade(command) => command.run(),
+            Command::Rollback(command) => command.run(),
             Command::Uninstall(command) => command.run(),
             Command::Completion(command) => command.run(),
         }

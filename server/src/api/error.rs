@@ -87,6 +87,10 @@ codes! {
     ModuleExists = "module_exists", CONFLICT, "A module of this name is already installed.";
     ModuleDisabled = "module_disabled", CONFLICT, "The module is disabled.";
     GrantExceeded = "grant_exceeded", CONFLICT, "The changed program asks for more than the module has.";
+    ModulePinned = "module_pinned", CONFLICT, "The module is pinned to its version.";
+    NoPreviousVersion = "no_previous_version", CONFLICT, "No earlier version of the module is kept.";
+    DataNotReadable = "data_not_readable", CONFLICT, "The version before cannot read the data that is there.";
+    UpgradeRolledBack = "upgrade_rolled_back", CONFLICT, "The new version did not work, and the one before is in place again.";
     PackageRefused = "package_refused", UNPROCESSABLE_ENTITY, "The package is not one that is taken here.";
     PublisherNotFound = "publisher_not_found", NOT_FOUND, "No publisher of this name is trusted here.";
     PublisherExists = "publisher_exists", CONFLICT, "A publisher of this name is trusted already.";

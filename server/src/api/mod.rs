@@ -49,6 +49,11 @@ fn resources() -> OpenApiRouter<Api> {
             modules::get::get_module,
             modules::uninstall::uninstall_module
         ))
+        .routes(routes!(modules::versions::list_module_versions))
+        .routes(routes!(modules::versions::pin_module))
+        .routes(routes!(modules::upgrade::plan_module_upgrade))
+        .routes(routes!(modules::upgrade::upgrade_module))
+        .routes(routes!(modules::upgrade::rollback_module))
         .routes(routes!(modules::load::load_module))
         .routes(routes!(modules::unload::unload_module))
         .routes(routes!(modules::reload::reload_module))

@@ -145,7 +145,7 @@ impl Cli {
     pub async fn run(self) -> Result<()> {
         let options = &self.options;
         match self.command {
-            Command::Run(command) => command.run(options).await,
+            Command::Run(command) => Box::pin(command.run(options)).await,
             Command::Status => status::run(options).await,
             Command::Login => login::run(options).await,
             Command::Module(command) => command.run(options).await,

@@ -17,6 +17,7 @@ mod exit;
 mod login;
 mod module;
 mod module_config;
+mod module_versions;
 mod module_views;
 mod node;
 mod openapi;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::cli::{Options, usage};
 use super::client::{Client, encoded};
 use super::module_config::Config;
+use super::module_versions::Versions;
 use super::wait::{self, Waiting};
 use super::{module_views as views, output, sse};
 use crate::model::RequiredLayer;
@@ -79,6 +80,8 @@ pub enum Module {
         #[command(flatten)]
         waiting: Waiting,
     },
+    #[command(flatten)]
+    Versions(Versions),
     /// Start a module that waits after crashes, or failed, now
     Retry {
         /// The module's name
@@ -264,6 +267,7 @@ impl Module {
                 let done = "is reloaded";
                 return verb(client, options, &name, "reload", body, waiting, done).await;
             }
+            Self::Versions(command) => command.run(client, options).await?,
             Self::Retry { name } => {
                 simple(client, options, &name, "retry", "is started again").await?;
             }
@@ -337,7 +341,7 @@ pub fn of(name: &ModuleName) -> String {
     format!("/api/v1/modules/{name}")
 }
 
-fn print(options: &Options, answer: &Value, text: impl FnOnce() -> String) {
+pub(super) fn print(options: &Options, answer: &Value, text: impl FnOnce() -> String) {
     if options.json {
         output::json(answer);
     } else {

@@ -36,7 +36,15 @@ impl Control {
     /// Makes the modules directory and removes what a crash left half-done.
     pub(super) async fn sweep(&self) -> Result<(), ControlError> {
         let places = self.places().clone();
+        let versions = self.store().versions().await?;
+        let used: BTreeSet<Digest> = versions
+            .values()
+            .flat_map(|own| own.current.iter().chain(&own.previous))
+            .map(|kept| kept.key)
+            .collect();
         blocking(move || {
+            packages::sweep_versions(&places, &used)
+                .map_err(|error| ControlError::files(error.to_string()))?;
             sweep_asked(&places.data_dir)
                 .map_err(|error| ControlError::files(format!("module-data: {error}")))?;
             packages::sweep(&places).map_err(|error| ControlError::files(error.to_string()))
@@ -84,6 +92,7 @@ impl Control {
     }
 
     pub(super) async fn discover(&self, eyes: &mut Eyes) -> Result<(), ControlError> {
+        let _alone = self.0.folders.lock().await;
         let places = self.places().clone();
         let mut taken = std::mem::take(eyes);
         let look = blocking(move || {

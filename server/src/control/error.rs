@@ -45,6 +45,14 @@ codes! {
     DigestMismatch = "digest_mismatch";
     /// A changed program asks for more than the module has.
     GrantExceeded = "grant_exceeded";
+    /// The module is pinned to its version.
+    ModulePinned = "module_pinned";
+    /// No earlier version of the module is kept.
+    NoPreviousVersion = "no_previous_version";
+    /// The version before cannot read the data that is there.
+    DataNotReadable = "data_not_readable";
+    /// The new version did not work, and the one before is in place again.
+    UpgradeRolledBack = "upgrade_rolled_back";
     /// What was typed to confirm is not the module's name.
     ConfirmationMismatch = "confirmation_mismatch";
     /// A module that it cannot run without is not installed.

@@ -14,7 +14,7 @@ use super::handle::blocking;
 use super::{Control, ControlCode, ControlError, InstallRequest, UninstallRequest};
 use crate::model::{
     Actor, DesiredState, Failure, Id, ObservedState, Operation, OperationKind, OperationStatus,
-    Rating, Source, TakenRelease, TrustClass,
+    Rating, Source, TakenRelease, TrustClass, UtcTime,
 };
 use crate::packages::{self, PackageError, Taken};
 use crate::store::commands::{
@@ -84,14 +84,18 @@ impl Control {
     }
 
     /// None where the operator's own word stands for a signature.
-    async fn trust_for(&self, as_local: bool) -> Result<Option<Trust>, ControlError> {
+    pub(super) async fn trust_for(&self, as_local: bool) -> Result<Option<Trust>, ControlError> {
         if as_local {
             return Ok(None);
         }
         Ok(Some(self.trust().await?))
     }
 
-    async fn look_at(&self, path: &Path, trust: Option<Trust>) -> Result<Taken, ControlError> {
+    pub(super) async fn look_at(
+        &self,
+        path: &Path,
+        trust: Option<Trust>,
+    ) -> Result<Taken, ControlError> {
         let refused = |detail: String| ControlError::refused(ControlCode::InvalidRequest, detail);
         if !path.is_absolute() {
             return Err(refused(format!(
@@ -197,17 +201,7 @@ impl Control {
             problem: None,
             by: by.clone(),
         };
-        let release = taken.signed.as_ref().map(|signed| RecordRelease {
-            module: taken.manifest.name.clone(),
-            release: TakenRelease {
-                publisher: signed.publisher.clone(),
-                release_seq: signed.release_seq,
-                digest: signed.digest,
-                signed_by: signed.keys.clone(),
-                installed: true,
-                taken_at: self.store().clock().now(),
-            },
-        });
+        let release = release_of(taken, self.store().clock().now());
         self.store().commit(TakenIn { found, release }).await?;
         Ok(json!({
             "vouched_for": vouched(taken),
@@ -420,8 +414,23 @@ pub(super) fn interrupted(why: &str) -> Failure {
     }
 }
 
+/// What is remembered of a signed module: no older release comes after it.
+pub(super) fn release_of(taken: &Taken, taken_at: UtcTime) -> Option<RecordRelease> {
+    taken.signed.as_ref().map(|signed| RecordRelease {
+        module: taken.manifest.name.clone(),
+        release: TakenRelease {
+            publisher: signed.publisher.clone(),
+            release_seq: signed.release_seq,
+            digest: signed.digest,
+            signed_by: signed.keys.clone(),
+            installed: true,
+            taken_at,
+        },
+    })
+}
+
 /// Who vouches for a module, in words.
-fn vouched(taken: &Taken) -> String {
+pub(super) fn vouched(taken: &Taken) -> String {
     match &taken.signed {
         Some(signed) => format!(
             "release {} signed by {} ({} {})",
@@ -438,7 +447,7 @@ fn vouched(taken: &Taken) -> String {
     }
 }
 
-fn package_error(error: &PackageError) -> ControlError {
+pub(super) fn package_error(error: &PackageError) -> ControlError {
     match error {
         PackageError::Refused {
             source: Refusal::Io { source, .. },

@@ -18,7 +18,7 @@ use crate::node::{ReadNode, SubmitNode};
 use crate::packages::Places;
 use crate::store::Store;
 use crate::store::commands::Refused;
-use crate::supervisor::Asker;
+use crate::supervisor::{Asker, Snapshots};
 use crate::webhooks::Webhooks;
 
 /// What the node's configuration says of one module.
@@ -110,6 +110,8 @@ pub(super) struct Inner {
     pub(super) cancels: Mutex<HashMap<Id, CancellationToken>>,
     /// What is known of each `config.toml`.
     pub(super) files: Files,
+    /// Held while a look at the modules directory is recorded, or a version changes its place there.
+    pub(super) folders: tokio::sync::Mutex<()>,
     /// What discovery cannot name.
     pub(super) strays: Mutex<Vec<Stray>>,
 }
@@ -127,6 +129,7 @@ impl Control {
             parts,
             cancels: Mutex::default(),
             files: Files::default(),
+            folders: tokio::sync::Mutex::default(),
             strays: Mutex::default(),
         }))
     }
@@ -204,6 +207,11 @@ impl Control {
 
     pub(super) fn places(&self) -> &Places {
         &self.0.parts.settings.places
+    }
+
+    /// Copies of modules' data.
+    pub(super) fn snapshots(&self) -> Snapshots {
+        Snapshots::new(self.places().data_dir.clone(), self.store().clone())
     }
 
     pub(super) fn soft(&self) -> &CancellationToken {

@@ -1,7 +1,7 @@
 //! `load`: the first one confirms a module as it was found, gives it its rights and writes its
 //! configuration; later ones ask for it to run.
 
-use bllvm_manifest::{Digest, MAX_SCHEMA_BYTES, ModuleName};
+use bllvm_manifest::{Digest, MAX_SCHEMA_BYTES, Manifest, ModuleName};
 
 use super::config::FirstConfig;
 use super::handle::blocking;
@@ -40,7 +40,7 @@ impl Control {
         by: &Actor,
     ) -> Result<Operation, ControlError> {
         let module = self.loadable(name).await?;
-        self.check_dependencies(&module).await?;
+        self.check_dependencies_of(&module.manifest).await?;
         if let Some(grant) = &request.grant {
             check_grant(&module.manifest, grant)?;
         }
@@ -186,7 +186,11 @@ impl Control {
         else {
             return Ok(());
         };
-        let (dir, digest) = (module.dir.clone(), release.digest);
+        // After a rollback, the newest release is not the one that is in place.
+        let kept = self.versions_of(&module.name).await?.current;
+        let kept = kept.filter(|kept| module.confirmed == Some(kept.program));
+        let digest = kept.and_then(|kept| kept.package).unwrap_or(release.digest);
+        let dir = module.dir.clone();
         blocking(move || bllvm_package::check_installed(&dir, digest))
             .await?
             .map_err(|refusal| ControlError::Package {
@@ -195,20 +199,24 @@ impl Control {
             })
     }
 
-    async fn check_dependencies(&self, module: &Module) -> Result<(), ControlError> {
-        for (name, wanted) in &module.manifest.dependencies {
+    /// What a manifest cannot do without is installed, in versions that fit.
+    pub(super) async fn check_dependencies_of(
+        &self,
+        manifest: &Manifest,
+    ) -> Result<(), ControlError> {
+        for (name, wanted) in &manifest.dependencies {
             let missing =
                 |detail: String| ControlError::conflict(ControlCode::DependencyMissing, detail);
             let Some(found) = self.store().module(name).await? else {
                 return Err(missing(format!(
                     "`{}` needs the module `{name}` ({wanted}), which is not installed: install it first",
-                    module.name
+                    manifest.name
                 )));
             };
             if !wanted.matches(&found.manifest.version) {
                 return Err(missing(format!(
                     "`{}` needs `{name}` {wanted}, and {} is installed: install a version that fits",
-                    module.name, found.manifest.version
+                    manifest.name, found.manifest.version
                 )));
             }
         }
@@ -256,7 +264,11 @@ impl Control {
 
     /// A program that carries its manifest prints its schema, too. It is asked only here, because an
     /// operator has just confirmed it, and in the sandbox.
-    async fn ask_for_schema(&self, module: &Module, confirmed: Digest) -> Result<(), ControlError> {
+    pub(super) async fn ask_for_schema(
+        &self,
+        module: &Module,
+        confirmed: Digest,
+    ) -> Result<(), ControlError> {
         let Some(config) = &module.manifest.config else {
             return Ok(());
         };

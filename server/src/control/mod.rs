@@ -9,6 +9,7 @@
 //! turn what people do in the file system into the same verbs.
 
 mod calls;
+mod change_over;
 mod config;
 mod config_file;
 mod discovery;
@@ -26,6 +27,7 @@ mod rights;
 mod submissions;
 mod tokens;
 mod trust;
+mod upgrade;
 mod webhooks;
 
 #[cfg(test)]
@@ -41,4 +43,5 @@ pub use requests::{
 };
 pub use tokens::secret_hash;
 pub use trust::NewPublisher;
+pub use upgrade::{GrantWord, UpgradeRequest};
 pub use webhooks::NewWebhookSecret;

@@ -36,6 +36,9 @@ impl Control {
                 OperationKind::Install => self.resume_install(operation, &open.params).await,
                 OperationKind::Mine => self.resume_mining(operation, &open.params).await,
                 OperationKind::Uninstall => self.resume_uninstall(operation, &open.params).await,
+                OperationKind::Upgrade | OperationKind::Rollback => {
+                    self.resume_change(operation, &open.params).await;
+                }
                 OperationKind::Load
                 | OperationKind::Unload
                 | OperationKind::Reload

@@ -76,7 +76,7 @@ fn pages() -> Router<Api> {
 
 fn of_modules() -> Router<Api> {
     use module::{
-        call, configuration, danger, events, logs, overview, permissions, revision, runs,
+        call, configuration, danger, events, logs, overview, permissions, revision, runs, versions,
     };
 
     Router::new()
@@ -111,6 +111,10 @@ fn of_modules() -> Router<Api> {
             "/modules/{name}/permissions",
             get(permissions::show).post(permissions::change),
         )
+        .route("/modules/{name}/versions", get(versions::show))
+        .route("/modules/{name}/upgrade", post(versions::upgrade))
+        .route("/modules/{name}/rollback", post(versions::rollback))
+        .route("/modules/{name}/pin", post(versions::pin))
         .route("/modules/{name}/runs", get(runs::show))
         .route(
             "/modules/{name}/methods/{method}",

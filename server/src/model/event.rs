@@ -22,6 +22,8 @@ pub mod kinds {
     pub const MODULE_INSTALLED: &str = "module.installed";
     /// An operator removed a module.
     pub const MODULE_UNINSTALLED: &str = "module.uninstalled";
+    /// Another version of a module was put in place.
+    pub const MODULE_UPGRADED: &str = "module.upgraded";
     /// What is wanted of a module changed (load, unload, enable, disable).
     pub const MODULE_DESIRED: &str = "module.desired_changed";
     /// A module's observed state changed.

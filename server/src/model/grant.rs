@@ -25,6 +25,30 @@ pub struct Grant {
     pub programs: bool,
 }
 
+impl Grant {
+    /// What of it is also in `most`; listeners keep their own addresses.
+    #[must_use]
+    pub fn within(&self, most: &Self) -> Self {
+        let both = self.capabilities.intersection(&most.capabilities);
+        let listeners = self.listeners.iter();
+        Self {
+            capabilities: both.copied().collect(),
+            listeners: listeners
+                .filter(|(name, _)| most.listeners.contains_key(*name))
+                .map(|(name, address)| (name.clone(), *address))
+                .collect(),
+            outgoing: match (&self.outgoing, &most.outgoing) {
+                (Outgoing::Any, other) | (other, Outgoing::Any) => other.clone(),
+                (Outgoing::Ports(one), Outgoing::Ports(other)) => {
+                    Outgoing::Ports(one.intersection(other).copied().collect())
+                }
+            },
+            udp: self.udp && most.udp,
+            programs: self.programs && most.programs,
+        }
+    }
+}
+
 /// Ports to which a module may connect: `"any"` or a list of ports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -16,6 +16,7 @@ mod scope;
 mod state;
 mod time;
 mod trust;
+mod version;
 mod webhook;
 
 pub use audit::{Actor, AuditEntry, Once, Outcome};
@@ -33,6 +34,9 @@ pub use scope::{Scope, Scopes};
 pub use state::{DesiredState, Health, ObservedState, ReloadMode};
 pub use time::UtcTime;
 pub use trust::{TakenRelease, TrustedPublisher};
+pub use version::{
+    AllVersions, DataChange, KeptVersion, UpgradePlan, Versions, hands_back_to, shares_data,
+};
 pub use webhook::{
     AttemptKind, DeliveryAttempt, DeliveryState, HmacHeaders, SignatureEncoding, SourceSettings,
     WebhookDelivery, WebhookScheme, WebhookSecret, WebhookSource,

@@ -22,6 +22,10 @@ words! {
         Install = "install",
         /// Remove a module and, if asked, its data.
         Uninstall = "uninstall",
+        /// Put another version of a module in place.
+        Upgrade = "upgrade",
+        /// Put the version before back in place.
+        Rollback = "rollback",
         /// Mine blocks (regtest).
         Mine = "mine",
     }

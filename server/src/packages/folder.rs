@@ -20,7 +20,7 @@ use super::schema::read_schema;
 use super::{Candidate, Places, SchemaProblem};
 use crate::model::Id;
 
-const INCOMING: &str = ".incoming-";
+pub(super) const INCOMING: &str = ".incoming-";
 /// A README, licence or configuration that is larger stays behind.
 const MAX_COMPANION_BYTES: u64 = 1 << 20;
 
@@ -104,7 +104,7 @@ pub enum PackageError {
     },
 }
 
-fn io_at(path: &Path) -> impl Fn(io::Error) -> PackageError + '_ {
+pub(super) fn io_at(path: &Path) -> impl Fn(io::Error) -> PackageError + '_ {
     move |source| PackageError::Io {
         path: path.to_owned(),
         source,
@@ -284,7 +284,7 @@ pub fn materialise(places: &Places, candidate: &Candidate, id: Id) -> Result<(),
     take_in(places, &Taken::from(candidate), None, id, &|| false).map(drop)
 }
 
-fn copy_all(
+pub(super) fn copy_all(
     taken: &Taken,
     trust: Option<&Trust>,
     incoming: &Path,
@@ -419,7 +419,7 @@ fn create(path: &Path, mode: u32) -> Result<File, PackageError> {
     options.open(path).map_err(io_at(path))
 }
 
-fn copy(
+pub(super) fn copy(
     from: &Path,
     to: &Path,
     mode: u32,
@@ -444,7 +444,7 @@ fn copy(
     Ok(Digest::from_bytes(hasher.finalize().into()))
 }
 
-fn sync_dir(dir: &Path) -> Result<(), PackageError> {
+pub(super) fn sync_dir(dir: &Path) -> Result<(), PackageError> {
     File::open(dir)
         .and_then(|dir| dir.sync_all())
         .map_err(io_at(dir))

@@ -8,6 +8,7 @@ mod folder;
 mod places;
 mod scan;
 mod schema;
+mod versions;
 
 pub use cargo::{Candidate, CargoScanner};
 pub use folder::{
@@ -16,3 +17,4 @@ pub use folder::{
 pub use places::Places;
 pub use scan::{Scanner, Seen, digest_of, prints_its_schema, unknown_capabilities};
 pub use schema::{SchemaProblem, read_schema};
+pub use versions::{is_in_place, keep, keep_installed, put_in_place, sweep_versions};

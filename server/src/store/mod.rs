@@ -32,6 +32,7 @@ mod tests;
 mod tokens;
 mod trust;
 mod tx;
+mod versions;
 mod webhooks;
 mod writer;
 

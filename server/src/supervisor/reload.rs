@@ -15,7 +15,7 @@ use super::instance::{Instance, Plan, problems};
 use super::programs::Programs;
 use super::registry::Serving;
 use super::worker::Worker;
-use crate::model::{Exit, Health, ObservedState, OperationKind, ReloadMode, kinds};
+use crate::model::{Exit, Health, ObservedState, OperationKind, ReloadMode, kinds, shares_data};
 
 /// What came of a reload.
 enum Outcome {
@@ -90,13 +90,7 @@ impl Worker {
         if let Some(old) = &self.plan
             && old.digest != plan.digest
         {
-            let hands_back = plan
-                .manifest
-                .data
-                .compatible_from
-                .as_ref()
-                .is_some_and(|oldest| oldest <= old.version());
-            let same_data = hands_back || old.version() == plan.version();
+            let same_data = shares_data(&old.manifest, &plan.manifest);
             // Another program needs another process; side by side only if both read the data.
             if mode == ReloadMode::InPlace || !same_data {
                 mode = ReloadMode::Exclusive;
@@ -241,7 +235,11 @@ impl Worker {
         self.entry.serving.send_replace(Serving::ChangingOver);
         let exit = self.end(old, "replaced", "a new process takes over").await;
         self.remember_stop(&exit);
-        let failure = match self.bring_up(plan, true).await {
+        let brought_up = match self.fit_data(&plan.manifest).await {
+            Ok(()) => self.bring_up(plan, true).await,
+            Err(failure) => Err(failure),
+        };
+        let failure = match brought_up {
             Ok(new) => {
                 self.serve(new).await;
                 return Outcome::Done(MODE);
@@ -257,7 +255,10 @@ impl Worker {
         way_back.reason = StartReason::Reload;
         // A cancel called the new one off; the way back is not up to it.
         let operation = self.operation.take();
-        let back = self.bring_up(way_back, true).await;
+        let back = match self.fit_data(&way_back.manifest).await {
+            Ok(()) => self.bring_up(way_back, true).await,
+            Err(failure) => Err(failure),
+        };
         self.operation = operation;
         match back {
             Ok(old) => self.serve(old).await,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bllvm_ipc::handshake::Goodbye;
 use bllvm_ipc::lifecycle::StartReason;
-use bllvm_manifest::Digest;
+use bllvm_ipc::log::Level;
+use bllvm_manifest::{Digest, Manifest};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -16,8 +17,10 @@ use super::fault::StartFailure;
 use super::instance::{Inheritance, Instance, Plan};
 use super::programs::Program;
 use super::registry::Serving;
+use super::snapshots::{Done, Snapshots};
 use super::worker::Worker;
 use crate::model::{Exit, Health, ObservedState, ReloadMode};
+use crate::store::PageRequest;
 
 /// How often a module that is about to stop looks whether its dependents have.
 const LOOK_AT_DEPENDENTS: Duration = Duration::from_millis(20);
@@ -35,10 +38,60 @@ impl Worker {
             Ok(plan) => plan,
             Err(failure) => return self.not_started(failure).await,
         };
+        if let Err(failure) = self.fit_data(&plan.manifest).await {
+            return self.not_started(failure).await;
+        }
         match self.bring_up(plan, true).await {
             Ok(instance) => self.serve(instance).await,
             Err(failure) => self.not_started(failure).await,
         }
+    }
+
+    /// Makes the data fit the version that starts next, where another one ran before: a copy is kept
+    /// of what the next one could not hand back, and brought back on the way back.
+    pub async fn fit_data(&mut self, next: &Manifest) -> Result<(), StartFailure> {
+        let ran = match self.ran.take() {
+            Some(ran) => Some(ran),
+            None => self.ran_before().await,
+        };
+        self.ran = Some(next.version.clone());
+        let Some(ran) = ran.filter(|ran| *ran != next.version) else {
+            return Ok(());
+        };
+        self.progress("making its data fit the version").await;
+        let snapshots = Snapshots::new(
+            self.context.settings.data_dir.clone(),
+            self.context.store.clone(),
+        );
+        match snapshots.prepare(&ran, next).await {
+            Ok(Done::Nothing) => Ok(()),
+            Ok(Done::Kept) => {
+                let text = format!("a copy of its data was kept as {ran} left it");
+                self.context.note(&self.entry.name, Level::Info, text);
+                Ok(())
+            }
+            Ok(Done::BroughtBack) => {
+                let text = format!("its data is as {} had left it", next.version);
+                self.context.note(&self.entry.name, Level::Warn, text);
+                Ok(())
+            }
+            Err(error) => {
+                self.ran = Some(ran);
+                Err(StartFailure::fault(
+                    "data_not_kept",
+                    format!("its data could not be kept for the way back: {error}"),
+                    "see that there is room on the disk, then retry",
+                ))
+            }
+        }
+    }
+
+    /// The version of its last process, also in an earlier run of the host.
+    async fn ran_before(&self) -> Option<semver::Version> {
+        let newest = PageRequest::of(1);
+        let runs = self.context.store.runs(&self.entry.name, &newest);
+        let runs = runs.await.ok()?;
+        runs.items.first()?.version.parse().ok()
     }
 
     /// What the next process is started from: the confirmed program, the configuration that
@@ -201,6 +254,7 @@ impl Worker {
 
     /// The process serves from now on.
     pub async fn serve(&mut self, instance: Instance) {
+        self.ran = Some(instance.plan.version().clone());
         self.plan = Some(instance.plan.clone());
         let connection = instance.connection.clone();
         self.instance = Some(instance);
@@ -292,7 +346,7 @@ impl Worker {
         if let Err(failure) = drained {
             self.context.note(
                 &self.entry.name,
-                bllvm_ipc::log::Level::Warn,
+                Level::Warn,
                 format!("it did not drain: {}", failure.reason),
             );
         }

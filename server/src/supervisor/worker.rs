@@ -54,6 +54,8 @@ pub(super) struct Worker {
     /// What it was started from last; a crash starts it from the same.
     pub plan: Option<Plan>,
     pub waits: Option<Wait>,
+    /// The version that ran last on its data.
+    pub ran: Option<semver::Version>,
     /// How often an operator had asked to try again, when that was last looked at.
     retries: u64,
     epoch: Instant,
@@ -97,6 +99,7 @@ impl Worker {
             faulty: None,
             plan: None,
             waits: None,
+            ran: None,
             retries: 0,
             epoch: Instant::now(),
         }
@@ -119,7 +122,7 @@ impl Worker {
             }
             let action = decide(self.desired(), self.now, self.epoch.elapsed());
             match action {
-                Action::Start => self.start().await,
+                Action::Start => Box::pin(self.start()).await,
                 Action::Stop => self.stop().await,
                 Action::Reload => Box::pin(self.reload()).await,
                 Action::Settle => self.settle().await,

@@ -10,5 +10,6 @@ pub mod package;
 pub mod run;
 pub mod sign;
 pub mod test;
+pub mod upgrade;
 pub mod used;
 pub mod verify;

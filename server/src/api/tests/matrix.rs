@@ -65,6 +65,9 @@ impl Operation {
                 json!({ "keys": "none", "signatures": "none" }),
             ),
             ("set_module_sandbox", json!({ "waive": [] })),
+            ("pin_module", json!({ "pinned": true })),
+            ("plan_module_upgrade", json!({ "path": "/no/such/folder" })),
+            ("upgrade_module", json!({ "path": "/no/such/folder" })),
             ("mine_blocks", json!({ "count": 1 })),
             (
                 "create_token",

@@ -10,6 +10,7 @@ pub mod overview;
 pub mod permissions;
 pub mod revision;
 pub mod runs;
+pub mod versions;
 
 use bllvm_manifest::{ModuleName, nearest};
 use bllvm_web::pages::module::{ModuleHead, Tab};

@@ -95,6 +95,11 @@ fn describe(event: &EventEnvelope) -> (Tone, &'static str, String) {
             "installed",
             format!("Version {} was confirmed.", word("version")),
         ),
+        kinds::MODULE_UPGRADED => (
+            Tone::Info,
+            "upgraded",
+            "Another version is in place.".to_owned(),
+        ),
         kinds::MODULE_UNINSTALLED => (Tone::Quiet, "removed", "It was removed.".to_owned()),
         kinds::MODULE_DESIRED => {
             let wanted = match data["enabled"].as_bool() {

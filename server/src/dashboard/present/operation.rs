@@ -38,6 +38,7 @@ pub fn target(operation: &Operation) -> String {
     match (&operation.module, operation.kind) {
         (Some(name), _) => name.to_string(),
         (None, OperationKind::Mine) => "blocks".to_owned(),
+        (None, OperationKind::Upgrade | OperationKind::Rollback) => "the version".to_owned(),
         (None, _) => String::new(),
     }
 }
@@ -126,6 +127,11 @@ pub fn outcome(operation: &Operation) -> (Tone, String) {
             "taken in",
         ),
         OperationKind::Uninstall => (format!("{name} was removed."), "removed"),
+        OperationKind::Upgrade => ("The new version is in place.".to_owned(), "changed"),
+        OperationKind::Rollback => (
+            "The version before is in place again.".to_owned(),
+            "changed",
+        ),
         OperationKind::Mine => (result(operation), "mined"),
     };
     let why = operation

@@ -88,6 +88,9 @@ async fn no_form_does_anything_without_the_sessions_token() {
         "/modules/clock/configuration",
         "/modules/clock/configuration/1/restore",
         "/modules/clock/permissions",
+        "/modules/clock/upgrade",
+        "/modules/clock/rollback",
+        "/modules/clock/pin",
         "/modules/clock/methods/x",
     ];
     for path in posts {

@@ -11,7 +11,7 @@ use crate::logs::{LogSource, NewLine};
 use crate::model::{Actor, Grant, ObservedState, Source, TrustClass};
 use crate::store::commands::{Confirm, FoundModule, SetEnabled};
 
-const OF_A_MODULE: [&str; 9] = [
+const OF_A_MODULE: [&str; 10] = [
     "",
     "/review",
     "/configuration",
@@ -19,6 +19,7 @@ const OF_A_MODULE: [&str; 9] = [
     "/logs?follow=1&level=warn&q=x",
     "/events",
     "/permissions",
+    "/versions",
     "/runs",
     "/danger",
 ];

@@ -20,6 +20,7 @@ mod storage;
 mod tests;
 mod tokens;
 mod trust;
+mod versions;
 mod webhook_deliveries;
 mod webhook_sources;
 mod wishes;
@@ -44,6 +45,12 @@ pub mod actions {
     pub const INSTALL_MODULE: &str = "install_module";
     /// A module was removed.
     pub const UNINSTALL_MODULE: &str = "uninstall_module";
+    /// Another version of a module was put in place.
+    pub const UPGRADE_MODULE: &str = "upgrade_module";
+    /// The version before was put back in place.
+    pub const ROLLBACK_MODULE: &str = "rollback_module";
+    /// A module was pinned to its version, or let go.
+    pub const PIN_MODULE: &str = "pin_module";
     /// A grant changed.
     pub const SET_GRANT: &str = "set_module_grants";
     /// Layers of a module's sandbox were waived, or required again.
@@ -111,6 +118,7 @@ pub use tokens::{AddToken, RevokeToken, TouchToken};
 pub use trust::{
     AddPublisher, ForgetRelease, RecordRelease, RemovePublisher, RotatePublisher, SeeTime,
 };
+pub use versions::{ChangeVersion, EndTrial, KeepVersion, Pin};
 pub use webhook_deliveries::{
     DropWebhookBodies, JudgeWebhook, REPLAY_LIMIT, ReceiveWebhook, Received, ReplayWebhook,
     ReplayWebhooks, Replayed,

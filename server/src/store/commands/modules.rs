@@ -143,6 +143,7 @@ impl Command for MarkGone {
                 .execute(tx.db())
                 .await?;
             tx.release_stays(&self.name).await?;
+            tx.forget_versions(&self.name).await?;
         } else {
             let now = tx.now().to_string();
             sqlx::query!(
@@ -296,6 +297,7 @@ impl Command for Remove {
             .execute(tx.db())
             .await?;
         tx.release_stays(&self.name).await?;
+        tx.forget_versions(&self.name).await?;
         sqlx::query!("DELETE FROM cursors WHERE module = $1", key)
             .execute(tx.db())
             .await?;

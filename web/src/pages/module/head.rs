@@ -41,18 +41,21 @@ pub enum Tab {
     Permissions,
     /// When it ran and how that ended.
     Runs,
+    /// What is kept, and other versions.
+    Versions,
     /// Unload, disable, uninstall.
     Danger,
 }
 
 impl Tab {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Overview,
         Self::Configuration,
         Self::Logs,
         Self::Events,
         Self::Permissions,
         Self::Runs,
+        Self::Versions,
         Self::Danger,
     ];
 
@@ -65,6 +68,7 @@ impl Tab {
             Self::Events => "Events",
             Self::Permissions => "Permissions",
             Self::Runs => "Runs",
+            Self::Versions => "Versions",
             Self::Danger => "Danger",
         }
     }
@@ -78,6 +82,7 @@ impl Tab {
             Self::Events => "/events",
             Self::Permissions => "/permissions",
             Self::Runs => "/runs",
+            Self::Versions => "/versions",
             Self::Danger => "/danger",
         }
     }

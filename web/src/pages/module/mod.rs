@@ -10,6 +10,7 @@ mod overview;
 mod permissions;
 mod revision;
 mod runs;
+mod versions;
 
 pub use call::MethodCall;
 pub use configuration::{Configuration, RevisionRow};
@@ -21,3 +22,4 @@ pub use overview::{MethodRow, ModuleOverview, ReloadOutcome};
 pub use permissions::{CapabilityRow, Permissions, RequiredRow};
 pub use revision::{Change, DiffLine, Revision};
 pub use runs::{RunRow, Runs};
+pub use versions::{VersionPlan, Versions};

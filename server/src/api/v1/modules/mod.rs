@@ -18,6 +18,8 @@ pub mod sandbox;
 pub mod stats;
 pub mod uninstall;
 pub mod unload;
+pub mod upgrade;
+pub mod versions;
 pub mod view;
 
 use bllvm_manifest::ModuleName;
