@@ -34,6 +34,7 @@
 
 mod assemble;
 mod folder;
+mod index;
 mod key;
 mod key_file;
 mod key_set;
@@ -45,6 +46,10 @@ mod verify;
 
 pub use assemble::{AssembleError, Assembled, Release, assemble};
 pub use folder::Folder;
+pub use index::{
+    INDEX_FILE, INDEX_SIGNATURE_FILE, Index, IndexRefusal, IndexTrust, Listed, MAX_INDEX_BYTES,
+    Revoked, verify_index,
+};
 pub use key::{KeyError, KeyId, PublicKey, SecretKey};
 pub use key_file::{KeyFileError, SECRET_KEY_MODE, read_secret_key, write_secret_key};
 pub use key_set::{KeySet, KeySetError};

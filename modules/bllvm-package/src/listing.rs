@@ -77,7 +77,7 @@ pub(crate) fn check_complete(package: &Package, found: &BTreeSet<String>) -> Res
     }
 }
 
-fn check_path(path: &str) -> Result<(), &'static str> {
+pub(crate) fn check_path(path: &str) -> Result<(), &'static str> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-/".contains(&b);
     if !path.bytes().all(plain) {
         return Err("only a-z, A-Z, 0-9 and . _ + - are allowed, so that no two names look alike");

@@ -29,6 +29,8 @@ pub enum Purpose {
     Manifest,
     /// A publisher's new keys.
     KeySet,
+    /// A registry's index.
+    Index,
 }
 
 impl Purpose {
@@ -36,6 +38,7 @@ impl Purpose {
         match self {
             Self::Manifest => b"bllvm-module-manifest-v1\0",
             Self::KeySet => b"bllvm-publisher-keys-v1\0",
+            Self::Index => b"bllvm-registry-index-v1\0",
         }
     }
 

@@ -210,7 +210,7 @@ fn check_fit(manifest: &Manifest, package: &Package, trust: &Trust) -> Result<()
 }
 
 /// A statically linked program runs beside any C library.
-fn runs_on(target: &str, host: &str) -> bool {
+pub(crate) fn runs_on(target: &str, host: &str) -> bool {
     target == "any" || target == host || target.replace("-musl", "-gnu") == host
 }
 

@@ -6,7 +6,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, completion, install, keygen, keys, new, package, run, sign, test, upgrade, verify,
+    check, completion, fetch, install, keygen, keys, new, package, publish, run, sign, test,
+    upgrade, verify,
 };
 use crate::output::Report;
 
@@ -49,6 +50,12 @@ enum Command {
     Sign(sign::Sign),
     /// Check a package as a node does
     Verify(verify::Verify),
+    /// Put a signed package into a registry's folder, and sign its new index
+    Publish(publish::Publish),
+    /// List what a registry has
+    Search(fetch::Search),
+    /// Copy a package from a registry to this machine, checked
+    Fetch(fetch::Fetch),
     /// Take a module in on a running node
     Install(install::Install),
     /// List the modules of a running node
@@ -79,6 +86,9 @@ impl Cli {
             Command::Keys(command) => command.run(),
             Command::Sign(command) => command.run(),
             Command::Verify(command) => command.run(),
+            Command::Publish(command) => command.run(),
+            Command::Search(command) => command.run(),
+            Command::Fetch(command) => command.run(self.json),
             Command::Install(command) => command.run(self.json),
             Command::List(command) => command.run(),
             Command::Upgrade(command) => command.run(),

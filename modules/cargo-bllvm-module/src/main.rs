@@ -9,6 +9,7 @@ mod error;
 mod node;
 mod output;
 mod project;
+mod registry;
 mod script;
 
 use std::process::ExitCode;

@@ -12,12 +12,16 @@ use crate::error::Failure;
 use crate::node::{Which, block_on};
 use crate::output::Report;
 use crate::project::cargo;
+use crate::registry::{Registry, now};
 
 /// Takes a module in on a node.
 #[derive(Args, Debug)]
 pub struct Install {
-    /// A package, a module's folder, or a program; or the name of a crate, which cargo builds
+    /// A package, a module's folder, or a program; or a name, which is looked up in the registry, or
+    /// else built by cargo as a crate
     what: PathBuf,
+    #[command(flatten)]
+    registry: Registry,
     /// Take a package in although no publisher that the node trusts has signed it
     #[arg(long)]
     as_local: bool,
@@ -33,6 +37,12 @@ impl Install {
         let scratch;
         let path = if self.what.exists() {
             std::path::absolute(&self.what)?
+        } else if self.registry.index.is_some() {
+            let name = crate_name(&self.what)?;
+            block_on(async {
+                let opened = self.registry.open(now()).await?;
+                opened.fetch(&name, None, quiet).await
+            })?
         } else {
             let name = crate_name(&self.what)?;
             scratch = Scratch::new()?;
