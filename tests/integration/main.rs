@@ -12,6 +12,10 @@ mod configuration;
 mod contract;
 mod crowd;
 mod face;
+#[cfg(feature = "kernel")]
+mod governance;
+#[cfg(feature = "kernel")]
+mod governance_proofs;
 mod grants;
 mod host_kills;
 mod interrupted;

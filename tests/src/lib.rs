@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod core_rpc;
 pub mod fixture;
+pub mod governance;
 pub mod processes;
 pub mod programs;
 pub mod rest;

@@ -1,0 +1,104 @@
+//! From facts and weights to a transcript: one for each proposal that can be vetoed.
+
+use std::collections::BTreeMap;
+
+use super::transcript::FORMAT;
+use super::{Node, Signal, Transcript, tally};
+use crate::facts::{Fact, Signed};
+use crate::known::Known;
+use crate::mining::window::WINDOW;
+use crate::proofs::Proven;
+use crate::proposals::{Moment, Proposal};
+use crate::statement::Action;
+
+/// The block at which weights were taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At {
+    /// Its height.
+    pub height: u32,
+    /// Its hash.
+    pub block: String,
+    /// Both clocks.
+    pub moment: Moment,
+}
+
+/// The transcript of a proposal as of a block; none if it cannot be vetoed.
+pub fn gather(
+    proposal: &Proposal,
+    facts: &[Fact],
+    known: &Known,
+    proven: &BTreeMap<String, Proven>,
+    at: &At,
+) -> Option<Transcript> {
+    let rule = proposal.needs.veto.clone()?;
+    let opened_at = proposal.opened_at;
+    let closes_at = opened_at.saturating_add(i64::from(rule.hours) * 3600);
+    let chain = known.chain().ok()?.to_owned();
+    let ours = |signed: &&Signed| {
+        let said = &signed.statement;
+        said.repository == proposal.repository
+            && said.number == proposal.number
+            && said.action != Action::Sign
+            && said.chain == chain
+            && said.rules == known.rules.name
+            && known.economic_node(&signed.key).is_some()
+    };
+    let signed = facts.iter().filter_map(|fact| match fact {
+        Fact::Signed(signed) => Some(signed),
+        _ => None,
+    });
+    let mut made = Transcript {
+        format: FORMAT.to_owned(),
+        rules: known.rules.name.clone(),
+        rules_sha256: known.rules.digest.clone(),
+        repository: proposal.repository.clone(),
+        number: proposal.number,
+        head: proposal.head.clone(),
+        rule,
+        opened_at,
+        closes_at,
+        closed: at.moment.is_past(closes_at),
+        height: at.height,
+        block: at.block.clone(),
+        median_time: at.moment.median_time.unwrap_or(i64::MIN),
+        window_from: (at.height + 1).saturating_sub(WINDOW),
+        nodes: nodes(known, proven),
+        signals: signed.filter(ours).map(signal).collect(),
+        tally: tally(&[], 0, 1, 1),
+        chain,
+    };
+    made.tally = made.count();
+    Some(made)
+}
+
+fn nodes(known: &Known, proven: &BTreeMap<String, Proven>) -> Vec<Node> {
+    known
+        .economic_nodes()
+        .map(|(key, node)| {
+            let none = Proven::default();
+            let weight = proven.get(&key).unwrap_or(&none);
+            Node {
+                name: node.name.clone(),
+                blocks: weight.blocks.clone(),
+                proven_sat: weight.sat,
+                attested_sat: node.attested_sat,
+                key,
+            }
+        })
+        .collect()
+}
+
+fn signal(signed: &Signed) -> Signal {
+    let said = &signed.statement;
+    Signal {
+        key: signed.key.clone(),
+        action: said.action,
+        head: said.head.clone(),
+        nonce: said.nonce,
+        from: said.from,
+        to: said.to,
+        reason: signed.reason.clone(),
+        seen_at: signed.seen_at,
+        signature: signed.signature.clone(),
+    }
+}

@@ -1,0 +1,397 @@
+//! The transcript of a count: everything that it was made of, so that anybody can make it again.
+//!
+//! `bllvm-governance verify` needs no server: it checks each signature, takes the newest nonce of each
+//! key, adds the weights and compares. Whether the weights are true is asked of a chain: the heights of
+//! each node's blocks are named, and the block at which all was counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bitcoin::secp256k1::XOnlyPublicKey;
+use bitcoin::secp256k1::schnorr::Signature;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Tally, Weight, tally};
+use crate::rules::VetoRule;
+use crate::statement::{Action, Statement, reason_hash};
+
+/// The name of the format.
+pub const FORMAT: &str = "bllvm-governance/transcript/1";
+
+/// Everything that a count was made of, and its result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transcript {
+    /// `bllvm-governance/transcript/1`.
+    pub format: String,
+    /// The chain's first block.
+    pub chain: String,
+    /// The name of the rules.
+    pub rules: String,
+    /// SHA-256 of the rules' file.
+    pub rules_sha256: String,
+    /// `owner/name`.
+    pub repository: String,
+    /// The pull request.
+    pub number: u64,
+    /// The commit that it is about.
+    pub head: String,
+    /// The percents and hours.
+    pub rule: VetoRule,
+    /// When signals were first taken, Unix seconds.
+    pub opened_at: i64,
+    /// When the last was taken, Unix seconds.
+    pub closes_at: i64,
+    /// Whether it is over: both clocks are past the end, and the weights are frozen.
+    pub closed: bool,
+    /// The height of the block at which the weights were taken.
+    pub height: u32,
+    /// That block.
+    pub block: String,
+    /// Its median time (BIP113), Unix seconds.
+    pub median_time: i64,
+    /// The first height of the window of blocks.
+    pub window_from: u32,
+    /// The nodes and what they weigh.
+    pub nodes: Vec<Node>,
+    /// What was said, with signatures; all of it, also what does not count.
+    pub signals: Vec<Signal>,
+    /// The count.
+    pub tally: Tally,
+}
+
+/// One node's weight.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Its name in the operator's configuration.
+    pub name: String,
+    /// Its key, x-only in hex.
+    pub key: String,
+    /// The heights of the blocks that pay mostly to scripts which it has proven.
+    pub blocks: Vec<u32>,
+    /// Satoshi of unspent outputs which it has proven.
+    pub proven_sat: u64,
+    /// Satoshi that the operator attests without a proof.
+    pub attested_sat: u64,
+}
+
+/// One signed signal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Signal {
+    /// By which key.
+    pub key: String,
+    /// What is said.
+    pub action: Action,
+    /// Over which commit.
+    pub head: String,
+    /// The highest of a key counts.
+    pub nonce: u64,
+    /// The first height at which it holds.
+    pub from: u32,
+    /// The last height at which it holds.
+    pub to: u32,
+    /// The reason given.
+    pub reason: String,
+    /// When GitHub says that it was written, Unix seconds.
+    pub seen_at: i64,
+    /// BIP340, in hex.
+    pub signature: String,
+}
+
+/// Why a transcript is not true.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// Another format.
+    #[error("its format is `{0}`; this program reads `{FORMAT}`")]
+    Format(String),
+    /// A signature is not of what it stands beside.
+    #[error("signal {0}: the signature is not of what is said")]
+    Signature(usize),
+    /// Two nodes share what must be one's own.
+    #[error("node {node}: {what}")]
+    Node {
+        /// Which one.
+        node: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// It does not add up.
+    #[error("it does not add up: the transcript says {said}, the count is {found}")]
+    Tally {
+        /// The transcript's.
+        said: String,
+        /// Ours.
+        found: String,
+    },
+    /// Closed before its time.
+    #[error("it is called closed, but the median time {median_time} is before {closes_at}")]
+    TooEarly {
+        /// The block's.
+        median_time: i64,
+        /// The end.
+        closes_at: i64,
+    },
+}
+
+impl Transcript {
+    /// Counts again, from the signals and weights alone.
+    pub fn count(&self) -> Tally {
+        let says = self.newest();
+        let weights = self.nodes.iter().map(|node| Weight {
+            blocks: node.blocks.len() as u64,
+            sat: node.proven_sat.saturating_add(node.attested_sat),
+            says: says.get(node.key.as_str()).copied(),
+        });
+        let weights: Vec<_> = weights.collect();
+        let blocks = (u64::from(self.height) + 1).saturating_sub(self.window_from.into());
+        let rule = &self.rule;
+        tally(&weights, blocks, rule.mining_percent, rule.economic_percent)
+    }
+
+    /// What each key says at last: the highest nonce among what came in time. It counts where it is
+    /// about this head and holds at this height; what it replaced stays replaced.
+    fn newest(&self) -> BTreeMap<&str, Action> {
+        let mut newest: BTreeMap<&str, ((u64, [u8; 32]), &Signal)> = BTreeMap::new();
+        let mut in_time: Vec<_> = self.signals.iter().collect();
+        in_time.retain(|signal| {
+            signal.action != Action::Sign
+                && (self.opened_at..=self.closes_at).contains(&signal.seen_at)
+        });
+        for signal in in_time {
+            let rank = (signal.nonce, self.statement(signal).digest());
+            let best = newest.entry(&signal.key).or_insert((rank, signal));
+            if rank > best.0 {
+                *best = (rank, signal);
+            }
+        }
+        let holds = |signal: &Signal| {
+            signal.head == self.head && (signal.from..=signal.to).contains(&self.height)
+        };
+        let counted = newest.into_iter().filter(|(_, (_, signal))| holds(signal));
+        counted
+            .map(|(key, (_, signal))| (key, signal.action))
+            .collect()
+    }
+
+    /// What a signal signed.
+    fn statement(&self, signal: &Signal) -> Statement {
+        Statement {
+            chain: self.chain.clone(),
+            rules: self.rules.clone(),
+            repository: self.repository.clone(),
+            number: self.number,
+            head: signal.head.clone(),
+            action: signal.action,
+            nonce: signal.nonce,
+            from: signal.from,
+            to: signal.to,
+            reason: reason_hash(&signal.reason),
+        }
+    }
+
+    /// Checks everything that can be checked without a chain.
+    ///
+    /// # Errors
+    /// The first thing that is not true.
+    pub fn verify(&self) -> Result<(), Broken> {
+        if self.format != FORMAT {
+            return Err(Broken::Format(self.format.clone()));
+        }
+        for (place, signal) in self.signals.iter().enumerate() {
+            let key = signal.key.parse::<XOnlyPublicKey>();
+            let signature = signal.signature.parse::<Signature>();
+            let (Ok(key), Ok(signature)) = (key, signature) else {
+                return Err(Broken::Signature(place));
+            };
+            if !self.statement(signal).is_signed(&key, &signature) {
+                return Err(Broken::Signature(place));
+            }
+        }
+        self.verify_nodes()?;
+        if self.closed && self.median_time < self.closes_at {
+            return Err(Broken::TooEarly {
+                median_time: self.median_time,
+                closes_at: self.closes_at,
+            });
+        }
+        let found = self.count();
+        if found != self.tally {
+            return Err(Broken::Tally {
+                said: format!("{:?}", self.tally),
+                found: format!("{found:?}"),
+            });
+        }
+        Ok(())
+    }
+
+    fn verify_nodes(&self) -> Result<(), Broken> {
+        let (mut keys, mut blocks) = (BTreeSet::new(), BTreeSet::new());
+        for node in &self.nodes {
+            let broken = |what| {
+                Err(Broken::Node {
+                    node: node.name.clone(),
+                    what,
+                })
+            };
+            if !keys.insert(&node.key) {
+                return broken("its key is there twice");
+            }
+            for height in &node.blocks {
+                if !(self.window_from..=self.height).contains(height) {
+                    return broken("one of its blocks lies outside the window");
+                }
+                if !blocks.insert(height) {
+                    return broken("one of its blocks is counted twice");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::rules::Preset;
+    use crate::statement::tests::{key, sign, statement};
+
+    fn signal(number: u8, change: impl Fn(&mut Statement), seen_at: i64) -> Signal {
+        let mut said = statement();
+        said.action = Action::Veto;
+        change(&mut said);
+        Signal {
+            key: key(number).x_only_public_key().0.to_string(),
+            action: said.action,
+            head: said.head.clone(),
+            nonce: said.nonce,
+            from: said.from,
+            to: said.to,
+            reason: String::new(),
+            seen_at,
+            signature: sign(&said, &key(number)).to_string(),
+        }
+    }
+
+    fn transcript(signals: Vec<Signal>) -> Transcript {
+        let said = statement();
+        let rule = Preset::EconomicVeto2025
+            .rules()
+            .tier(3)
+            .unwrap()
+            .veto
+            .clone();
+        let nodes = (1..=4_u8).map(|number| Node {
+            name: format!("n{number}"),
+            key: key(number).x_only_public_key().0.to_string(),
+            blocks: (u32::from(number) * 10..u32::from(number) * 10 + 10).collect(),
+            proven_sat: 100,
+            attested_sat: 0,
+        });
+        let mut made = Transcript {
+            format: FORMAT.to_owned(),
+            chain: said.chain,
+            rules: said.rules,
+            rules_sha256: String::new(),
+            repository: said.repository,
+            number: said.number,
+            head: said.head,
+            rule: rule.unwrap(),
+            opened_at: 100,
+            closes_at: 200,
+            closed: true,
+            height: 99,
+            block: "b".repeat(64),
+            median_time: 200,
+            window_from: 0,
+            nodes: nodes.collect(),
+            signals,
+            tally: tally(&[], 0, 1, 1),
+        };
+        made.tally = made.count();
+        made
+    }
+
+    #[test]
+    fn a_true_transcript_holds_and_says_who_vetoed() {
+        let signals = (1..=4).map(|number| signal(number, |_| {}, 150)).collect();
+        let made = transcript(signals);
+        assert!(made.tally.vetoed, "{:?}", made.tally);
+        assert_eq!(made.tally.mining.veto, 40);
+        assert_eq!(made.verify(), Ok(()));
+        let json = serde_json::to_string(&made).unwrap();
+        let read: Transcript = serde_json::from_str(&json).unwrap();
+        assert_eq!(read.verify(), Ok(()));
+    }
+
+    #[test]
+    fn whatever_is_changed_the_transcript_is_broken() {
+        let made = transcript((1..=4).map(|number| signal(number, |_| {}, 150)).collect());
+        let broken = |change: fn(&mut Transcript)| {
+            let mut other = made.clone();
+            change(&mut other);
+            other.verify().unwrap_err()
+        };
+        assert_eq!(
+            broken(|t| t.signals[2].action = Action::Support),
+            Broken::Signature(2)
+        );
+        assert_eq!(broken(|t| t.repository.push('x')), Broken::Signature(0));
+        assert_eq!(
+            broken(|t| t.signals[0].key = t.signals[1].key.clone()),
+            Broken::Signature(0)
+        );
+        assert!(matches!(
+            broken(|t| t.nodes[0].proven_sat += 1),
+            Broken::Tally { .. }
+        ));
+        assert!(matches!(
+            broken(|t| t.tally.vetoed = false),
+            Broken::Tally { .. }
+        ));
+        assert!(matches!(
+            broken(|t| drop(t.signals.pop())),
+            Broken::Tally { .. }
+        ));
+        assert!(matches!(
+            broken(|t| t.head = "b".repeat(40)),
+            Broken::Tally { .. }
+        ));
+        assert!(matches!(
+            broken(|t| t.nodes[0].blocks.push(20)),
+            Broken::Node { .. }
+        ));
+        assert!(matches!(
+            broken(|t| t.nodes[0].blocks.push(200)),
+            Broken::Node { .. }
+        ));
+        assert!(matches!(
+            broken(|t| t.median_time = 199),
+            Broken::TooEarly { .. }
+        ));
+        assert!(matches!(broken(|t| t.format.push('2')), Broken::Format(_)));
+    }
+
+    #[test]
+    fn the_newest_nonce_in_time_is_what_a_key_says() {
+        let veto = |signals| transcript(signals).tally.mining.veto;
+        assert_eq!(veto(vec![signal(1, |_| {}, 150)]), 10);
+        let change_of_mind = |s: &mut Statement| (s.nonce, s.action) = (2, Action::Support);
+        let both = || vec![signal(1, |_| {}, 150), signal(1, change_of_mind, 160)];
+        assert_eq!(veto(both()), 0);
+        assert_eq!(transcript(both()).tally.mining.support, 10);
+        // Too late to change anything, too early to count.
+        assert_eq!(
+            veto(vec![signal(1, |_| {}, 150), signal(1, change_of_mind, 201)]),
+            10
+        );
+        assert_eq!(veto(vec![signal(1, |_| {}, 99)]), 0);
+        // Over another commit, or outside its window of heights.
+        assert_eq!(veto(vec![signal(1, |s| s.head = "b".repeat(40), 150)]), 0);
+        assert_eq!(veto(vec![signal(1, |s| s.to = 98, 150)]), 0);
+        assert_eq!(veto(vec![signal(1, |s| s.from = 100, 150)]), 0);
+        // A maintainer's signature is no signal.
+        assert_eq!(veto(vec![signal(1, |s| s.action = Action::Sign, 150)]), 0);
+    }
+}
