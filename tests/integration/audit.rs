@@ -17,7 +17,11 @@ const READS: &[&str] = &[
 const NAMED: &[(&str, &str)] = &[("patch_module_config", "set_module_config")];
 
 /// Operations whose answer has a kind and is no operation of the node, or not theirs.
-const AT_ONCE: &[&str] = &["cancel_operation", "replay_webhook_delivery"];
+const AT_ONCE: &[&str] = &[
+    "cancel_operation",
+    "replay_webhook_delivery",
+    "redeliver_webhook_message",
+];
 
 /// One request.
 struct Case {
@@ -300,6 +304,56 @@ fn webhook_cases() -> Vec<Case> {
     groups.into_iter().flatten().collect()
 }
 
+/// Who is told by webhooks, and what they were sent.
+fn endpoint_cases() -> Vec<Case> {
+    let at = "/api/v1/webhooks/endpoints";
+    let endpoint = |name: &str, verb: &str| format!("{at}/{name}{verb}");
+    let settings = || json!({ "url": "https://nobody.invalid/", "events": ["*"] });
+    let new = || json!({ "name": "ours", "url": "https://nobody.invalid/", "events": ["*"] });
+    let inner = json!({ "name": "in", "url": "https://10.0.0.1/", "events": ["*"] });
+    let message = |id: &str| format!("/api/v1/webhooks/messages/{id}/redeliver");
+    let both = |id, verb: &str, body: Value| {
+        [("ours", "accepted"), ("none", "refused")]
+            .map(|(name, outcome)| case(id, endpoint(name, verb), body.clone(), outcome))
+    };
+    let mut cases = vec![
+        case("create_webhook_endpoint", at, new(), "accepted"),
+        case("create_webhook_endpoint", at, inner, "refused"),
+    ];
+    let verbs = [
+        both("set_webhook_endpoint", "", settings()),
+        both("rotate_webhook_key", "/rotate", json!({})),
+        both("test_webhook_endpoint", "/test", json!({})),
+        both(
+            "redeliver_webhook_messages",
+            "/redeliver",
+            json!({ "state": "failed" }),
+        ),
+    ];
+    cases.extend(verbs.into_iter().flatten());
+    cases.extend([
+        case(
+            "redeliver_webhook_message",
+            message("{message}"),
+            json!({}),
+            "accepted",
+        ),
+        case(
+            "redeliver_webhook_message",
+            message("01J00000000000000000000000"),
+            json!({}),
+            "refused",
+        ),
+    ]);
+    let verbs = [
+        both("disable_webhook_endpoint", "/disable", json!({})),
+        both("enable_webhook_endpoint", "/enable", json!({})),
+        both("delete_webhook_endpoint", "", json!({})),
+    ];
+    cases.extend(verbs.into_iter().flatten());
+    cases
+}
+
 /// Operation id and HTTP method of everything that changes something.
 async fn mutating(server: &TestServer) -> Vec<(String, Method)> {
     let document = server.rest.get("/api/v1/openapi.json").await.done();
@@ -324,6 +378,7 @@ async fn every_mutation_done_and_refused_leaves_its_traces() {
     let mut cases = cases(&server);
     cases.extend(trust_cases());
     cases.extend(webhook_cases());
+    cases.extend(endpoint_cases());
     for (id, _) in &mutating {
         assert!(
             cases.iter().any(|case| case.id == id),
@@ -335,7 +390,7 @@ async fn every_mutation_done_and_refused_leaves_its_traces() {
     server.in_state("fixture-wrong-name", "failed").await;
     server.install(&Fixture::new("never-ready")).await;
     let open = server.verb("fixture-never-ready", "load").await.done();
-    let (mut token, mut delivery) = (String::new(), String::new());
+    let (mut token, mut delivery, mut message) = (String::new(), String::new(), String::new());
 
     for case in cases {
         let (_, method) = mutating
@@ -348,7 +403,8 @@ async fn every_mutation_done_and_refused_leaves_its_traces() {
             .path
             .replace("{open}", open["id"].as_str().unwrap())
             .replace("{token}", &token)
-            .replace("{delivery}", &delivery);
+            .replace("{delivery}", &delivery)
+            .replace("{message}", &message);
         let filter = format!("action={action}&outcome={}", case.outcome);
         let before = server.audit(&filter).await.len();
         let last = server.event_numbers("*").await.last().copied().unwrap_or(0);
@@ -387,6 +443,13 @@ async fn every_mutation_done_and_refused_leaves_its_traces() {
                     .unwrap_or_default()
                     .clone_into(&mut delivery);
                 assert!(!delivery.is_empty(), "{what}");
+            }
+            if case.id == "test_webhook_endpoint" {
+                answer["message"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .clone_into(&mut message);
+                assert!(!message.is_empty(), "{what}");
             }
             let operation = if answer["operation"].is_object() {
                 &answer["operation"]

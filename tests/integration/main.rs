@@ -31,3 +31,4 @@ mod secrets;
 mod streams;
 mod upgrades;
 mod webhooks;
+mod webhooks_out;

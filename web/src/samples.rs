@@ -151,6 +151,9 @@ pub fn draw_all() -> Result<Vec<Drawn>, askama::Error> {
         "tokens" => pages::Tokens,
         "webhooks" => pages::Webhooks,
         "delivery" => pages::DeliveryPage,
+        "webhook-endpoints" => pages::Endpoints,
+        "webhook-endpoint" => pages::EndpointPage,
+        "webhook-message" => pages::MessagePage,
         "settings" => pages::Settings,
     }
     Ok(drawn)

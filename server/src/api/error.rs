@@ -79,6 +79,8 @@ codes! {
     BlockNotFound = "block_not_found", NOT_FOUND, "The base node does not have this block.";
     WebhookSourceNotFound = "webhook_source_not_found", NOT_FOUND, "There is no webhook source of this name.";
     WebhookDeliveryNotFound = "webhook_delivery_not_found", NOT_FOUND, "There is no webhook delivery of this id.";
+    WebhookEndpointNotFound = "webhook_endpoint_not_found", NOT_FOUND, "There is no webhook endpoint of this name.";
+    WebhookMessageNotFound = "webhook_message_not_found", NOT_FOUND, "There is no webhook message of this id.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This address does not take this HTTP method.";
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive.";
     Conflict = "conflict", CONFLICT, "It conflicts with the present state.";
@@ -106,6 +108,8 @@ codes! {
     WebhookConflict = "webhook_conflict", CONFLICT, "The webhook's delivery id came before with another body.";
     WebhookSourceExists = "webhook_source_exists", CONFLICT, "There is a webhook source of this name already.";
     WebhookBodyDropped = "webhook_body_dropped", CONFLICT, "The webhook's body is kept no more.";
+    WebhookEndpointExists = "webhook_endpoint_exists", CONFLICT, "There is a webhook endpoint of this name already.";
+    WebhookEndpointDisabled = "webhook_endpoint_disabled", CONFLICT, "The webhook endpoint is disabled.";
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "It was changed in the meantime.";
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "The body is larger than allowed.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body's media type is not taken here.";

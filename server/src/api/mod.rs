@@ -37,7 +37,7 @@ pub use state::{Api, Parts};
 /// The whole table of addresses below `/api/v1`.
 fn resources() -> OpenApiRouter<Api> {
     use v1::modules::{self, config};
-    use v1::webhooks::{deliveries, replay, sources};
+    use v1::webhooks::{deliveries, endpoints, messages, replay, sources};
     use v1::{audit, events, host, node, operations, publishers, releases, tokens};
 
     OpenApiRouter::default()
@@ -125,6 +125,23 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(deliveries::get_webhook_body))
         .routes(routes!(replay::replay_webhook_delivery))
         .routes(routes!(replay::replay_webhook_deliveries))
+        .routes(routes!(
+            endpoints::list_webhook_endpoints,
+            endpoints::create_webhook_endpoint
+        ))
+        .routes(routes!(
+            endpoints::get_webhook_endpoint,
+            endpoints::set_webhook_endpoint,
+            endpoints::delete_webhook_endpoint
+        ))
+        .routes(routes!(endpoints::enable_webhook_endpoint))
+        .routes(routes!(endpoints::disable_webhook_endpoint))
+        .routes(routes!(endpoints::rotate_webhook_key))
+        .routes(routes!(endpoints::test_webhook_endpoint))
+        .routes(routes!(messages::redeliver_webhook_messages))
+        .routes(routes!(messages::list_webhook_messages))
+        .routes(routes!(messages::get_webhook_message))
+        .routes(routes!(messages::redeliver_webhook_message))
         .routes(routes!(audit::list_audit))
         .routes(routes!(host::get_host))
 }

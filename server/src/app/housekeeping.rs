@@ -5,7 +5,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Database;
-use crate::store::commands::{DropExpired, DropWebhookBodies, PruneEvents, SeeTime};
+use crate::store::commands::{
+    DropExpired, DropWebhookBodies, DropWebhookMessages, PruneEvents, SeeTime,
+};
 use crate::store::{Store, StoreError};
 
 const PAUSE: Duration = Duration::from_mins(10);
@@ -36,6 +38,7 @@ async fn once(
         .now()
         .plus_ms(-DAY_MS * i64::from(settings.keep_events_days));
     while !soft.is_cancelled() && store.commit(DropWebhookBodies { before }).await? > 0 {}
+    while !soft.is_cancelled() && store.commit(DropWebhookMessages { before }).await? > 0 {}
     let upto = store.prunable(before, settings.keep_events_size).await?;
     if upto == 0 {
         return Ok(());

@@ -81,7 +81,12 @@ impl App {
         let journal = Journal::new(store.clone());
         let logs = LogStore::new(&config.data_dir, clock.clone());
         let configurations = Configurations::new(store.clone(), key.clone());
-        let webhooks = Webhooks::new(store.clone(), key, config.limits.webhook_body);
+        let webhooks = Webhooks::new(
+            store.clone(),
+            key,
+            config.limits.webhook_body,
+            config.webhooks.allowed.clone(),
+        );
         webhooks.reload().await?;
 
         let fleet = LateFleet::default();
@@ -135,6 +140,7 @@ impl App {
             housekeeping::run(store.clone(), config.database.clone(), life.soft().clone());
         tracker.spawn(cleaned);
         tracker.spawn(memory::run(life.soft().clone()));
+        webhooks.outgoing().start(tracker, life.soft()).await?;
         tell_start(&journal).await;
 
         let api = Api::new(api::Parts {

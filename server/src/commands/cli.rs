@@ -122,7 +122,7 @@ pub enum Command {
     /// Say whose signed packages are taken
     #[command(subcommand)]
     Trust(trust::Trust),
-    /// Let sources send webhooks, and look at what came in
+    /// Take in webhooks of sources, send webhooks to endpoints, and look at both
     #[command(subcommand)]
     Webhook(webhook::Webhook),
     /// Check the data directory, the database, ports, programs and disk space

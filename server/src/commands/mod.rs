@@ -29,6 +29,7 @@ mod token;
 mod trust;
 mod wait;
 mod webhook;
+mod webhook_endpoint;
 
 pub use cli::{Cli, Command, Options};
 pub use exit::{CommandError, Exit, report};

@@ -1,4 +1,4 @@
-//! `webhook`: who may send webhooks, and what came in.
+//! `webhook`: who may send webhooks, and what came in; `webhook_endpoint` has what goes out.
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::cli::{Options, usage};
 use super::client::{Client, encoded};
 use super::output;
+use super::webhook_endpoint::{Endpoint, Message};
 use crate::model::{DeliveryState, Id, UtcTime};
 
 /// The commands for webhooks.
@@ -34,6 +35,12 @@ pub enum Webhook {
         #[command(flatten)]
         which: Which,
     },
+    /// Add, list, change, test and remove the endpoints that webhooks are sent to
+    #[command(subcommand)]
+    Endpoint(Endpoint),
+    /// Look at the messages to endpoints and every attempt, and send them again
+    #[command(subcommand)]
+    Message(Message),
 }
 
 /// Which deliveries.
@@ -163,7 +170,7 @@ impl Add {
 }
 
 /// A secret comes from a file, out of the sight of others on this machine.
-fn read_secret(file: Option<&std::path::Path>) -> Result<Option<String>> {
+pub(super) fn read_secret(file: Option<&std::path::Path>) -> Result<Option<String>> {
     file.map(|file| {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("the secret's file {} cannot be read", file.display()))?;
@@ -181,6 +188,8 @@ impl Webhook {
         let client = Client::connect(options)?;
         match self {
             Self::Source(source) => source.run(&client, options).await,
+            Self::Endpoint(endpoint) => endpoint.run(&client, options).await,
+            Self::Message(message) => message.run(&client, options).await,
             Self::Deliveries(which) => {
                 let path = format!("{DELIVERIES}?{}", which.query());
                 let page = client.get(&path).await?.body;

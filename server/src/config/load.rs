@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::layers::{self, Settings};
 use super::reader::{Key, Reader};
 use super::{
-    Config, ConfigError, Database, Face, Http, Limits, Modules, Node, Telemetry, database, face,
-    http, limits, modules, node, telemetry,
+    Config, ConfigError, Database, Face, Http, Limits, Modules, Node, Telemetry, WebhookSettings,
+    database, face, http, limits, modules, node, telemetry, webhooks,
 };
 
 /// The configuration file's name in the data directory.
@@ -113,6 +113,7 @@ pub fn load(overrides: &Overrides, around: &Surroundings) -> Result<Config, Conf
         modules: Modules::read(&mut reader, &data_dir, cargo_bin),
         telemetry: Telemetry::read(&mut reader),
         limits: Limits::read(&mut reader),
+        webhooks: WebhookSettings::read(&mut reader),
         file: file.map(|(path, _)| path),
         data_dir,
     };
@@ -134,6 +135,7 @@ pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
         face::KEYS,
         modules::KEYS,
         limits::KEYS,
+        webhooks::KEYS,
         telemetry::KEYS,
     ]
     .into_iter()

@@ -18,6 +18,7 @@ mod sample;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub use modules::Modules;
 pub use node::{Backend, Node};
 pub use sample::sample;
 pub use telemetry::{Format, Telemetry};
+pub use webhooks::WebhookSettings;
 
 /// All settings of the node.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +56,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// Deadlines and quotas.
     pub limits: Limits,
+    /// Webhooks that go out.
+    pub webhooks: WebhookSettings,
 }
 
 /// One setting that cannot be used.

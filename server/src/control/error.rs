@@ -59,6 +59,10 @@ codes! {
     DependencyMissing = "dependency_missing";
     /// A webhook source of this name is there already.
     WebhookSourceExists = "webhook_source_exists";
+    /// An endpoint of outgoing webhooks of this name is there already.
+    WebhookEndpointExists = "webhook_endpoint_exists";
+    /// The endpoint is disabled.
+    WebhookEndpointDisabled = "webhook_endpoint_disabled";
     /// A webhook's body is kept no more.
     WebhookBodyDropped = "webhook_body_dropped";
     /// It conflicts with the present state.

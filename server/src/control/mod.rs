@@ -13,6 +13,7 @@ mod change_over;
 mod config;
 mod config_file;
 mod discovery;
+mod endpoints;
 mod error;
 mod fleet;
 mod folders;
@@ -34,6 +35,7 @@ mod webhooks;
 mod tests;
 
 pub use discovery::changed_program;
+pub use endpoints::{NewEndpoint, Tested};
 pub use error::{ControlCode, ControlError};
 pub use fleet::Fleet;
 pub use handle::{Control, ControlParts, ControlSettings, ModuleEntry};

@@ -17,7 +17,7 @@ use crate::webhooks::{Receipt, Webhooks, new_secret, parse_secret, seal};
 /// Longest name of a source.
 const MAX_NAME: usize = 64;
 /// The longest that a replaced secret may go on working.
-const MAX_OVERLAP: Duration = Duration::from_hours(30 * 24);
+pub(super) const MAX_OVERLAP: Duration = Duration::from_hours(30 * 24);
 /// The furthest that a signed time may be off, in seconds.
 const MAX_TOLERANCE_S: u32 = 24 * 60 * 60;
 
@@ -276,11 +276,11 @@ impl Control {
     }
 }
 
-fn invalid(detail: impl Into<String>) -> ControlError {
+pub(super) fn invalid(detail: impl Into<String>) -> ControlError {
     ControlError::refused(ControlCode::InvalidRequest, detail)
 }
 
-fn check_name(name: &str) -> Result<(), ControlError> {
+pub(super) fn check_name(name: &str) -> Result<(), ControlError> {
     let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(letters) {
         return Ok(());
@@ -334,7 +334,7 @@ fn check_headers(headers: &HmacHeaders) -> Result<(), ControlError> {
 }
 
 /// Fit for the audit trail, also where it is refused.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     name.chars()
         .filter(|one| !one.is_control())
         .take(MAX_NAME)

@@ -9,12 +9,14 @@ mod actions;
 mod address;
 mod assets;
 mod audit;
+mod endpoints;
 mod events;
 mod form;
 mod frame;
 mod journal;
 mod live;
 mod login;
+mod messages;
 mod module;
 mod modules;
 mod node;
@@ -71,7 +73,30 @@ fn pages() -> Router<Api> {
         .route("/deliveries/replay-dead", post(webhooks::replay_dead))
         .route("/deliveries/{id}", get(webhooks::show))
         .route("/deliveries/{id}/replay", post(webhooks::replay))
+        .merge(of_endpoints())
         .route("/settings", get(settings::show))
+}
+
+/// Webhooks that go out.
+fn of_endpoints() -> Router<Api> {
+    let one = |verb: &str| format!("/webhook-endpoints/{{name}}{verb}");
+    Router::new()
+        .route(
+            "/webhook-endpoints",
+            get(endpoints::list).post(endpoints::create),
+        )
+        .route(&one(""), get(endpoints::show).post(endpoints::change))
+        .route(&one("/test"), post(endpoints::test))
+        .route(&one("/rotate"), post(endpoints::rotate))
+        .route(&one("/enable"), post(endpoints::enable))
+        .route(&one("/disable"), post(endpoints::disable))
+        .route(&one("/redeliver"), post(endpoints::redeliver))
+        .route(&one("/remove"), post(endpoints::remove))
+        .route("/webhook-messages/{id}", get(messages::show))
+        .route(
+            "/webhook-messages/{id}/redeliver",
+            post(messages::redeliver),
+        )
 }
 
 fn of_modules() -> Router<Api> {

@@ -56,6 +56,14 @@ pub mod kinds {
     pub const WEBHOOK_CONFLICT: &str = "webhook.conflict";
     /// A module judged a delivery.
     pub const WEBHOOK_JUDGED: &str = "webhook.judged";
+    /// Alarm: an endpoint of outgoing webhooks was disabled, by itself or by its receiver's word.
+    pub const WEBHOOK_ENDPOINT_DISABLED: &str = "webhook.endpoint_disabled";
+    /// Alarm: all tries of an outgoing message failed.
+    pub const WEBHOOK_MESSAGE_FAILED: &str = "webhook.message_failed";
+    /// Alarm: events were pruned before they were queued for an endpoint.
+    pub const WEBHOOK_EVENTS_MISSED: &str = "webhook.events_missed";
+    /// A test message; in no journal.
+    pub const WEBHOOK_TEST: &str = "webhook.test";
     /// The host started.
     pub const HOST_STARTED: &str = "host.started";
 }

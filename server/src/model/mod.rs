@@ -3,6 +3,7 @@
 //! They are what the store keeps, the supervisor decides on, and the API shows.
 
 mod audit;
+mod endpoint;
 mod event;
 mod grant;
 mod id;
@@ -21,6 +22,11 @@ mod webhook;
 
 pub use audit::{Actor, AuditEntry, Once, Outcome};
 pub use bllvm_ipc::event::{EventClass, EventEnvelope};
+pub(crate) use endpoint::default_timeout;
+pub use endpoint::{
+    AttemptCode, EndpointKey, EndpointSettings, EndpointState, Lane, MessageAttempt, MessageState,
+    SigningScheme, WebhookEndpoint, WebhookMessage,
+};
 pub use event::{HOST_NAMESPACES, NewEvent, kinds};
 pub use grant::{Grant, Outgoing};
 pub use id::Id;

@@ -8,6 +8,7 @@
 
 mod audit;
 pub mod commands;
+mod endpoints;
 mod error;
 mod events;
 mod facts;
@@ -37,6 +38,7 @@ mod webhooks;
 mod writer;
 
 pub use audit::AuditFilter;
+pub use endpoints::{DueMessage, MessageFilter, SealedEndpointKey};
 pub use error::StoreError;
 pub use events::Pruned;
 pub(crate) use feed::Recorded;

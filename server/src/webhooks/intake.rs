@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::live::{self, LiveSource, Sources};
+use super::outgoing::{AllowedAddresses, Outgoing};
 use super::verify::{Unproven, verify};
 use crate::configuration::SecretKey;
 use crate::model::Id;
@@ -63,7 +64,7 @@ impl IntakeError {
     }
 }
 
-/// The inbox and its sources. Cheap to clone.
+/// The inbox with its sources, and what sends. Cheap to clone.
 #[derive(Clone)]
 pub struct Webhooks(Arc<Inner>);
 
@@ -71,6 +72,7 @@ struct Inner {
     store: Store,
     key: SecretKey,
     max_body: u64,
+    outgoing: Outgoing,
     sources: RwLock<Arc<Sources>>,
     /// One reading at a time, so that an older one never replaces a newer one.
     reading: tokio::sync::Mutex<()>,
@@ -85,8 +87,9 @@ impl std::fmt::Debug for Webhooks {
 
 impl Webhooks {
     /// An inbox that knows no source yet; [`Webhooks::reload`] reads them.
-    pub fn new(store: Store, key: SecretKey, max_body: u64) -> Self {
+    pub fn new(store: Store, key: SecretKey, max_body: u64, allowed: AllowedAddresses) -> Self {
         Self(Arc::new(Inner {
+            outgoing: Outgoing::new(store.clone(), key.clone(), allowed),
             store,
             key,
             max_body,
@@ -115,6 +118,11 @@ impl Webhooks {
     /// The host's key, under which secrets are kept.
     pub fn key(&self) -> &SecretKey {
         &self.0.key
+    }
+
+    /// What sends webhooks to others.
+    pub fn outgoing(&self) -> &Outgoing {
+        &self.0.outgoing
     }
 
     /// The largest body that is taken. It is the same for all sources, known and unknown.

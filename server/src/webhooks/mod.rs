@@ -1,6 +1,6 @@
-//! Webhooks that come in: `POST /webhooks/{source}`.
+//! Webhooks: those that come in by `POST /webhooks/{source}`, and in `outgoing` those that are sent.
 //!
-//! The raw body is checked against the source's live secrets before anything reads it, told from
+//! What comes in: the raw body is checked against the source's live secrets before anything reads it, told from
 //! what came before, and durable before the sender gets its 2xx. Modules are told by a durable
 //! event that carries the digest and never the body; they fetch that by `webhooks.body`.
 //!
@@ -10,6 +10,7 @@
 
 mod intake;
 mod live;
+pub mod outgoing;
 mod rate;
 mod redact;
 mod secret;

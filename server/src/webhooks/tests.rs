@@ -7,6 +7,7 @@ use bllvm_manifest::ModuleName;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::outgoing::AllowedAddresses;
 use super::sign::sign;
 use super::{IntakeError, Receipt, Unproven, Webhooks, seal};
 use crate::clock::{Clock as _, new_id};
@@ -49,7 +50,12 @@ impl Inbox {
     async fn with(options: Options) -> Self {
         let test = TestStore::with(options).await;
         let key = SecretKey::open_or_create(test.dir.path()).unwrap();
-        let hooks = Webhooks::new(test.store.clone(), key.clone(), 1 << 20);
+        let hooks = Webhooks::new(
+            test.store.clone(),
+            key.clone(),
+            1 << 20,
+            AllowedAddresses::default(),
+        );
         Self { test, hooks, key }
     }
 

@@ -1,6 +1,7 @@
 //! The pages: one view struct each, with samples for its hard states.
 
 mod audit;
+mod endpoints;
 mod error;
 mod events;
 mod login;
@@ -15,6 +16,10 @@ mod tokens;
 mod webhooks;
 
 pub use audit::{Audit, AuditRow};
+pub use endpoints::{
+    EndpointForm, EndpointPage, EndpointRow, Endpoints, FreshKey, KeyRow, MessagePage, MessageRow,
+    TryRow,
+};
 pub use error::{ErrorPage, WayOut};
 pub use events::Events;
 pub use login::Login;

@@ -32,6 +32,7 @@ use crate::store::Store;
 use crate::store::commands::FoundModule;
 use crate::supervisor::{self, Asker, Supervisor, SupervisorSettings};
 use crate::webhooks::Webhooks;
+use crate::webhooks::outgoing::AllowedAddresses;
 
 pub(crate) const HOST_NAME: &str = "127.0.0.1:8480";
 const NOON: i64 = 1_795_348_800_000;
@@ -89,7 +90,7 @@ impl Node {
         let tracker = TaskTracker::new();
         let key = SecretKey::open_or_create(dir.path()).unwrap();
         let configurations = Configurations::new(store.clone(), key.clone());
-        let webhooks = Webhooks::new(store.clone(), key, 1 << 20);
+        let webhooks = Webhooks::new(store.clone(), key, 1 << 20, AllowedAddresses::default());
         let supervisor = Supervisor::start(supervisor::Parts {
             store: store.clone(),
             journal: journal.clone(),

@@ -79,6 +79,15 @@ impl Operation {
             ),
             ("set_webhook_source", json!({ "scheme": "github" })),
             ("replay_webhook_deliveries", json!({ "dead": true })),
+            (
+                "create_webhook_endpoint",
+                json!({ "name": "made", "url": "https://example.org/", "events": ["*"] }),
+            ),
+            (
+                "set_webhook_endpoint",
+                json!({ "url": "https://example.org/", "events": ["*"] }),
+            ),
+            ("redeliver_webhook_messages", json!({ "state": "failed" })),
             ("call_rpc", json!({ "method": "help", "id": 1 })),
         ]
         .into();
@@ -224,6 +233,10 @@ async fn the_right_scope_opens_and_every_answer_is_documented() {
         // Nobody hands out what they do not have.
         if operation.id == "create_token" {
             scopes = vec![Scope::Admin];
+        }
+        // Nobody has events sent that they may not read.
+        if ["create_webhook_endpoint", "set_webhook_endpoint"].contains(&operation.id.as_str()) {
+            scopes.push(Scope::EventsRead);
         }
         let token = node.token(&scopes).await;
         let request = operation.with(AUTHORIZATION, &format!("Bearer {token}"));

@@ -66,6 +66,32 @@ async fn webhooks(api: &Api, text: &mut Text) -> ApiResult<()> {
     for (state, count) in api.store.webhook_dead_letters().await? {
         text.sample(name, &[("state", state.as_str())], count);
     }
+    let name = "bllvm_webhook_attempts_total";
+    text.family(
+        name,
+        "counter",
+        "Attempts to send webhooks since the start, by what came of them.",
+    );
+    for ((endpoint, outcome), count) in api.webhooks.outgoing().counted() {
+        text.sample(
+            name,
+            &[("endpoint", &endpoint), ("outcome", outcome)],
+            count,
+        );
+    }
+    let name = "bllvm_webhook_messages";
+    text.family(
+        name,
+        "gauge",
+        "Webhook messages that wait or have failed, by endpoint.",
+    );
+    for (endpoint, state, count) in api.store.webhook_queues().await? {
+        text.sample(
+            name,
+            &[("endpoint", &endpoint), ("state", state.as_str())],
+            count,
+        );
+    }
     Ok(())
 }
 

@@ -36,6 +36,7 @@ use crate::node::NoNode;
 use crate::store::{AuditFilter, PageRequest, Store};
 use crate::supervisor::{Asker, CallFailure, Observed, SupervisorSettings};
 use crate::webhooks::Webhooks;
+use crate::webhooks::outgoing::AllowedAddresses;
 
 /// Modules that run because the test says so.
 #[derive(Debug, Default)]
@@ -259,7 +260,7 @@ fn control_over(store: &Store, fleet: &Arc<Told>, settings: &ControlSettings) ->
         ),
         read_node: Arc::new(NoNode::default()),
         configurations: Configurations::new(store.clone(), key.clone()),
-        webhooks: Webhooks::new(store.clone(), key, 1 << 20),
+        webhooks: Webhooks::new(store.clone(), key, 1 << 20, AllowedAddresses::default()),
         submit_node: Arc::new(NoNode::default()),
         settings: settings.clone(),
         tracker: TaskTracker::new(),

@@ -23,7 +23,7 @@ const OF_A_MODULE: [&str; 10] = [
     "/runs",
     "/danger",
 ];
-const OTHERS: [&str; 14] = [
+const OTHERS: [&str; 16] = [
     "/",
     "/modules",
     "/node",
@@ -35,6 +35,8 @@ const OTHERS: [&str; 14] = [
     "/tokens",
     "/webhooks",
     "/webhooks?dead=true",
+    "/webhook-endpoints",
+    "/webhook-endpoints?failed=true",
     "/settings",
     "/login",
     "/events?before=1",

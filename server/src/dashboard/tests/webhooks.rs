@@ -44,3 +44,49 @@ async fn what_is_wrong_with_a_source_is_said_beside_what_was_typed() {
     assert!(refused.text.contains("16 to 256 bytes"), "{}", refused.text);
     assert!(refused.text.contains("my-source") && !refused.text.contains("value=\"short\""));
 }
+
+#[tokio::test]
+async fn an_endpoint_is_added_tested_changed_rotated_and_removed_by_forms() {
+    let mut browser = Browser::start().await;
+    let fields = [
+        ("name", "ours"),
+        ("url", "https://nobody.invalid/hook"),
+        ("events", "chain.* module.crashed"),
+        ("timeout_s", "15"),
+        ("signing", "v1"),
+    ];
+    let list = "/webhook-endpoints";
+    let made = browser.submit(list, list, &fields).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    assert!(made.text.contains("whsec_"), "{}", made.text);
+    let ours = "/webhook-endpoints/ours";
+    assert!(!browser.page(ours).await.contains("whsec_"));
+
+    let tested = browser.press(ours, &format!("{ours}/test"), &[]).await;
+    assert!(
+        tested.contains("nobody.invalid could not be resolved"),
+        "{tested}"
+    );
+    assert!(tested.contains("webhook.test"), "{tested}");
+
+    let mut changed = fields;
+    changed[2] = ("events", "host.*");
+    let saved = browser.press(ours, ours, &changed[1..4]).await;
+    assert!(
+        saved.contains("It is saved.") && saved.contains("host.*"),
+        "{saved}"
+    );
+    changed[1] = ("url", "https://10.0.0.1/");
+    let refused = browser.submit(ours, ours, &changed[1..4]).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("is private") && refused.text.contains("10.0.0.1"));
+
+    let rotated = browser.submit(ours, &format!("{ours}/rotate"), &[]).await;
+    assert!(rotated.text.contains("whsec_"), "{}", rotated.text);
+    let disabled = browser.press(ours, &format!("{ours}/disable"), &[]).await;
+    assert!(disabled.contains("an operator disabled it"), "{disabled}");
+    let enabled = browser.press(ours, &format!("{ours}/enable"), &[]).await;
+    assert!(enabled.contains("It is sent to again."), "{enabled}");
+    let removed = browser.press(ours, &format!("{ours}/remove"), &[]).await;
+    assert!(removed.contains("Nobody yet"), "{removed}");
+}

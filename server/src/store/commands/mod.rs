@@ -4,6 +4,8 @@
 //! `apply` of others, and all of it happens in one transaction.
 
 mod audit;
+mod endpoint_messages;
+mod endpoints;
 mod events;
 mod facts;
 mod housekeeping;
@@ -95,6 +97,24 @@ pub mod actions {
     pub const REPLAY_WEBHOOK_DELIVERY: &str = "replay_webhook_delivery";
     /// Many deliveries were announced again.
     pub const REPLAY_WEBHOOK_DELIVERIES: &str = "replay_webhook_deliveries";
+    /// An endpoint of outgoing webhooks was made.
+    pub const CREATE_WEBHOOK_ENDPOINT: &str = "create_webhook_endpoint";
+    /// What is sent where changed.
+    pub const SET_WEBHOOK_ENDPOINT: &str = "set_webhook_endpoint";
+    /// An endpoint was removed.
+    pub const DELETE_WEBHOOK_ENDPOINT: &str = "delete_webhook_endpoint";
+    /// An endpoint is sent to again.
+    pub const ENABLE_WEBHOOK_ENDPOINT: &str = "enable_webhook_endpoint";
+    /// An endpoint is sent to no more.
+    pub const DISABLE_WEBHOOK_ENDPOINT: &str = "disable_webhook_endpoint";
+    /// An endpoint got a new key.
+    pub const ROTATE_WEBHOOK_KEY: &str = "rotate_webhook_key";
+    /// A test was sent to an endpoint.
+    pub const TEST_WEBHOOK_ENDPOINT: &str = "test_webhook_endpoint";
+    /// A message is sent again.
+    pub const REDELIVER_WEBHOOK_MESSAGE: &str = "redeliver_webhook_message";
+    /// Many messages are sent again.
+    pub const REDELIVER_WEBHOOK_MESSAGES: &str = "redeliver_webhook_messages";
     /// Somebody logged in.
     pub const LOGIN: &str = "login";
     /// Somebody logged out.
@@ -102,6 +122,14 @@ pub mod actions {
 }
 
 pub use audit::{Done, Refused};
+pub use endpoint_messages::{
+    After, DropWebhookMessages, QueueMessages, QueueTest, Queued, REDELIVER_LIMIT, RecordAttempt,
+    RedeliverMessage, RedeliverMessages, Redelivered,
+};
+pub use endpoints::{
+    AddEndpoint, DisableEndpoint, EnableEndpoint, NewEndpointKey, RemoveEndpoint,
+    RotateEndpointKey, SetEndpoint,
+};
 pub use events::{AppendEvents, DropCursor, SetCursor};
 pub use facts::SetFact;
 pub use housekeeping::{DropExpired, PruneEvents};
