@@ -171,6 +171,12 @@ fn cases(server: &TestServer) -> Vec<Case> {
             NO,
         ),
         case(
+            "send_transactions",
+            "/api/v1/node/transactions",
+            json!({ "transactions": ["zz"] }),
+            NO,
+        ),
+        case(
             "create_token",
             "/api/v1/tokens",
             json!({ "name": "test", "scopes": ["modules:read"] }),
@@ -304,12 +310,40 @@ fn webhook_cases() -> Vec<Case> {
     groups.into_iter().flatten().collect()
 }
 
+/// What GitHub is asked for again. A run that is taken asks an address that nobody has.
+fn reconcile_cases() -> Vec<Case> {
+    let source =
+        |name: &str, verb: &str| format!("/api/v1/webhooks/sources/{name}/reconcile{verb}");
+    let settings = || {
+        let api = "https://localhost";
+        json!({ "hook": "repos/o/r/hooks/1", "api_url": api, "token": "t" })
+    };
+    let both = |id, verb: &str, body: Value| {
+        [("again", "accepted"), ("none", "refused")]
+            .map(|(name, outcome)| case(id, source(name, verb), body.clone(), outcome))
+    };
+    let new = json!({ "name": "again", "scheme": "github" });
+    let mut cases = vec![case(
+        "create_webhook_source",
+        "/api/v1/webhooks/sources",
+        new,
+        "accepted",
+    )];
+    let verbs = [
+        both("set_webhook_reconcile", "", settings()),
+        both("run_webhook_reconcile", "/run", json!({})),
+        both("delete_webhook_reconcile", "", json!({})),
+    ];
+    cases.extend(verbs.into_iter().flatten());
+    cases
+}
+
 /// Who is told by webhooks, and what they were sent.
 fn endpoint_cases() -> Vec<Case> {
     let at = "/api/v1/webhooks/endpoints";
     let endpoint = |name: &str, verb: &str| format!("{at}/{name}{verb}");
-    let settings = || json!({ "url": "https://nobody.invalid/", "events": ["*"] });
-    let new = || json!({ "name": "ours", "url": "https://nobody.invalid/", "events": ["*"] });
+    let settings = || json!({ "url": "https://localhost/", "events": ["*"] });
+    let new = || json!({ "name": "ours", "url": "https://localhost/", "events": ["*"] });
     let inner = json!({ "name": "in", "url": "https://10.0.0.1/", "events": ["*"] });
     let message = |id: &str| format!("/api/v1/webhooks/messages/{id}/redeliver");
     let both = |id, verb: &str, body: Value| {
@@ -379,6 +413,7 @@ async fn every_mutation_done_and_refused_leaves_its_traces() {
     cases.extend(trust_cases());
     cases.extend(webhook_cases());
     cases.extend(endpoint_cases());
+    cases.extend(reconcile_cases());
     for (id, _) in &mutating {
         assert!(
             cases.iter().any(|case| case.id == id),

@@ -20,6 +20,8 @@ mod grants;
 mod host_kills;
 mod interrupted;
 mod lifecycle;
+#[cfg(feature = "kernel")]
+mod mempool_faces;
 mod misbehaving;
 mod module_kills;
 #[cfg(feature = "kernel")]

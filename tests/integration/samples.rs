@@ -120,6 +120,73 @@ async fn mine(server: &TestServer, count: u32) {
 #[cfg(feature = "kernel")]
 const NAME: &str = "block-log";
 
+/// Heights in fee-watch's file, and the newest estimates.
+#[cfg(feature = "kernel")]
+fn watched(server: &TestServer) -> (Vec<u32>, String) {
+    let path = server.module_data("fee-watch").join("fees.csv");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let heights = text
+        .lines()
+        .filter_map(|line| line.split(',').nth(2)?.parse().ok());
+    let newest = text.lines().last().unwrap_or_default().to_owned();
+    (heights.collect(), newest)
+}
+
+#[cfg(feature = "kernel")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fee_sample_notes_what_the_next_blocks_cost() {
+    const WATCH: &str = "fee-watch";
+    let Some(python) = python() else {
+        eprintln!("SKIPPED: no python3 with msgpack here; ./test makes one");
+        return;
+    };
+    let python = format!("modules.interpreters.python3={}", python.display());
+    let builder = TestServer::builder()
+        .set("node.backend=embedded")
+        .set(&python);
+    let server = builder.start().await;
+    let folder = samples().join(WATCH);
+    let package = json!({ "path": folder });
+    let installed = server.rest.post("/api/v1/modules", &package).await;
+    server.succeeded(&installed.done()).await;
+    server.load(WATCH).await;
+    let noted = async |height: u32| {
+        bllvm_tests::wait::until("the newest block is noted", async || {
+            watched(&server).0.ends_with(&[height]).then_some(())
+        })
+        .await;
+    };
+
+    mine(&server, 2).await;
+    noted(2).await;
+    bllvm_tests::processes::kill9(server.module_pid(WATCH).await);
+    mine(&server, 3).await;
+    noted(5).await;
+    let done = server.configure(WATCH, json!({ "targets": [2, 10] })).await;
+    assert_eq!(done["result"]["mode"], "in_place", "{done:#}");
+    mine(&server, 1).await;
+    noted(6).await;
+    let (heights, newest) = watched(&server);
+    assert!(heights.is_sorted_by(|one, next| one < next), "{heights:?}");
+    // A chain of empty blocks gives no estimate, and none is made up.
+    assert!(newest.ends_with(",2=-,10=-"), "{newest}");
+    let fees = server.call(WATCH, "fees", json!({ "lines": 1 })).await;
+    assert_eq!(fees, json!([newest]));
+    let refused = server.try_configure(WATCH, &json!({ "targets": [] })).await;
+    refused.refused();
+    bllvm_tests::wait::until("the estimates are on the dashboard", async || {
+        let module = server.rest.get("/api/v1/modules/fee-watch").await.done();
+        module
+            .to_string()
+            .contains("Within 10 blocks")
+            .then_some(())
+    })
+    .await;
+    server.unload(WATCH).await;
+    server.load(WATCH).await;
+    assert_eq!(watched(&server).0, heights);
+}
+
 #[cfg(feature = "kernel")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_sample_logs_each_block_once_over_kills_and_absences() {

@@ -81,6 +81,7 @@ codes! {
     WebhookDeliveryNotFound = "webhook_delivery_not_found", NOT_FOUND, "There is no webhook delivery of this id.";
     WebhookEndpointNotFound = "webhook_endpoint_not_found", NOT_FOUND, "There is no webhook endpoint of this name.";
     WebhookMessageNotFound = "webhook_message_not_found", NOT_FOUND, "There is no webhook message of this id.";
+    TransactionNotFound = "transaction_not_found", NOT_FOUND, "The mempool does not have this transaction.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This address does not take this HTTP method.";
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive.";
     Conflict = "conflict", CONFLICT, "It conflicts with the present state.";

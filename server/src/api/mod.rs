@@ -37,7 +37,7 @@ pub use state::{Api, Parts};
 /// The whole table of addresses below `/api/v1`.
 fn resources() -> OpenApiRouter<Api> {
     use v1::modules::{self, config};
-    use v1::webhooks::{deliveries, endpoints, messages, replay, sources};
+    use v1::webhooks::{deliveries, endpoints, messages, reconcile, replay, sources};
     use v1::{audit, events, host, node, operations, publishers, releases, tokens};
 
     OpenApiRouter::default()
@@ -94,6 +94,12 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(node::block::get_block))
         .routes(routes!(node::peers::list_peers))
         .routes(routes!(node::mine::mine_blocks))
+        .routes(routes!(node::mempool::get_mempool))
+        .routes(routes!(node::mempool::list_mempool))
+        .routes(routes!(node::mempool::get_mempool_transaction))
+        .routes(routes!(node::transactions::send_transactions))
+        .routes(routes!(node::transactions::get_template))
+        .routes(routes!(node::transactions::get_fees))
         .routes(routes!(
             publishers::list::list_publishers,
             publishers::add::add_publisher
@@ -120,6 +126,12 @@ fn resources() -> OpenApiRouter<Api> {
         ))
         .routes(routes!(sources::rotate_webhook_secret))
         .routes(routes!(sources::test_webhook_source))
+        .routes(routes!(
+            reconcile::get_webhook_reconcile,
+            reconcile::set_webhook_reconcile,
+            reconcile::delete_webhook_reconcile
+        ))
+        .routes(routes!(reconcile::run_webhook_reconcile))
         .routes(routes!(deliveries::list_webhook_deliveries))
         .routes(routes!(deliveries::get_webhook_delivery))
         .routes(routes!(deliveries::get_webhook_body))

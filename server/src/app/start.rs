@@ -140,7 +140,8 @@ impl App {
             housekeeping::run(store.clone(), config.database.clone(), life.soft().clone());
         tracker.spawn(cleaned);
         tracker.spawn(memory::run(life.soft().clone()));
-        webhooks.outgoing().start(tracker, life.soft()).await?;
+        tracker.spawn(webhooks.clone().reconcile_due(life.soft().clone()));
+        Box::pin(webhooks.outgoing().start(tracker, life.soft())).await?;
         tell_start(&journal).await;
 
         let api = Api::new(api::Parts {

@@ -20,6 +20,7 @@ mod module_config;
 mod module_versions;
 mod module_views;
 mod node;
+mod node_mempool;
 mod openapi;
 mod operation;
 mod run;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::cli::Options;
 use super::client::Client;
+use super::node_mempool::{self, Send};
 use super::output;
 use super::wait::{self, Waiting};
 
@@ -14,6 +15,21 @@ use super::wait::{self, Waiting};
 pub enum Node {
     /// Show which base node there is, how it is, and its newest blocks
     Info,
+    /// Show the mempool by fee rate, or one unconfirmed transaction
+    Mempool {
+        /// A transaction's id
+        txid: Option<String>,
+    },
+    /// Send transactions, and say what became of each
+    Send(Send),
+    /// Show the block that would be mined next
+    Template,
+    /// Estimate fees, from real blocks only
+    Fees {
+        /// Within how many blocks, 1 to 1008 [default: several]
+        #[arg(long, value_name = "BLOCKS", value_parser = clap::value_parser!(u16).range(1..=1008))]
+        target: Option<u16>,
+    },
     /// List the base node's peers
     Peers,
     /// Mine blocks; on regtest only
@@ -35,6 +51,10 @@ impl Node {
         let client = Client::connect(options)?;
         match self {
             Self::Info => info(&client, options).await,
+            Self::Mempool { txid } => node_mempool::mempool(&client, options, txid).await,
+            Self::Send(send) => send.run(&client, options).await,
+            Self::Template => node_mempool::template(&client, options).await,
+            Self::Fees { target } => node_mempool::fees(&client, options, target).await,
             Self::Peers => peers(&client, options).await,
             Self::Mine {
                 count,

@@ -91,11 +91,80 @@ pub enum Source {
         /// The source
         name: String,
     },
+    /// Ask GitHub now and then for deliveries that nobody took, or see what came of it
+    Reconcile(Reconcile),
     /// Send a delivery of our own making through a source
     Test {
         /// The source
         name: String,
     },
+}
+
+/// Turns reconciling on, off, or runs it.
+#[derive(Args, Debug)]
+pub struct Reconcile {
+    /// The source
+    name: String,
+    /// Turn it on: where the hook is at GitHub, such as repos/example/project/hooks/1
+    #[arg(long)]
+    hook: Option<String>,
+    /// A file with a token of GitHub's that may administer the hook; needed the first time
+    #[arg(long, value_name = "FILE", requires = "hook")]
+    token_file: Option<std::path::PathBuf>,
+    /// The address of GitHub's API, where it is not GitHub's own
+    #[arg(long, value_name = "URL", requires = "hook")]
+    api_url: Option<String>,
+    /// Minutes between two runs [default: 60]
+    #[arg(long, requires = "hook")]
+    every_min: Option<u32>,
+    /// Turn it off, and forget the token
+    #[arg(long, conflicts_with_all = ["hook", "now"])]
+    off: bool,
+    /// Run it now, and say what came of it
+    #[arg(long)]
+    now: bool,
+}
+
+impl Reconcile {
+    async fn run(&self, client: &Client, options: &Options) -> Result<()> {
+        let path = format!("{SOURCES}/{}/reconcile", encoded(&self.name));
+        if self.off {
+            client.delete(&path).await?;
+            if !options.json {
+                out!("{} is reconciled no more.", self.name);
+            }
+            return Ok(());
+        }
+        if let Some(hook) = &self.hook {
+            let body = json!({
+                "hook": hook, "api_url": self.api_url, "every_min": self.every_min,
+                "token": read_secret(self.token_file.as_deref())?,
+            });
+            client.send(reqwest::Method::PUT, &path, Some(body)).await?;
+        }
+        if self.now {
+            client.post(&format!("{path}/run"), Value::Null).await?;
+        }
+        let shown = client.get(&path).await?.body;
+        if options.json {
+            output::json(&shown);
+            return Ok(());
+        }
+        for (label, key) in [
+            ("Hook", "hook"),
+            ("API", "api_url"),
+            ("Every", "every_min"),
+            ("Last run", "last_run_at"),
+            ("Looked at", "last_report.looked_at"),
+            ("Missing", "last_report.missing"),
+            ("Asked for", "last_report.requested"),
+            ("Given up", "last_report.given_up"),
+            ("Problem", "last_report.error"),
+        ] {
+            out!("{label:<10} {}", output::field(&shown, key));
+        }
+        Ok(())
+    }
 }
 
 /// How a sender signs.
@@ -323,6 +392,7 @@ impl Source {
         let (path, body) = match &self {
             Self::Add(add) => (SOURCES.to_owned(), add.body()?),
             Self::List => return list(client, options).await,
+            Self::Reconcile(reconcile) => return reconcile.run(client, options).await,
             Self::Rotate {
                 name,
                 secret_file,

@@ -140,8 +140,8 @@ impl Signing {
 pub struct Add {
     /// Its name: a-z, 0-9 and -
     name: String,
-    /// Where messages are posted to
-    url: String,
+    /// Where messages are posted to, by https
+    address: String,
     /// Which durable events, such as `chain.*`; may be repeated
     #[arg(long = "event", value_name = "TYPE", default_value = "*")]
     events: Vec<String>,
@@ -169,7 +169,7 @@ pub struct Set {
     name: String,
     /// Where messages are posted to
     #[arg(long)]
-    url: Option<String>,
+    address: Option<String>,
     /// Which durable events; may be repeated, and replaces all
     #[arg(long = "event", value_name = "TYPE")]
     events: Vec<String>,
@@ -191,7 +191,7 @@ impl Endpoint {
         match self {
             Self::Add(add) => {
                 let body = json!({
-                    "name": add.name, "url": add.url, "events": add.events,
+                    "name": add.name, "url": add.address, "events": add.events,
                     "ordered": add.ordered, "timeout_s": add.timeout_s,
                     "description": add.description, "signing": add.signing.word(),
                     "key": read_secret(add.key_file.as_deref())?,
@@ -272,7 +272,7 @@ impl Set {
         });
         let events = (!self.events.is_empty()).then(|| json!(self.events));
         let named = [
-            ("url", self.url.clone().map(Value::from)),
+            ("url", self.address.clone().map(Value::from)),
             ("events", events),
             ("ordered", self.ordered.map(Value::from)),
             ("timeout_s", self.timeout_s.map(Value::from)),

@@ -6,7 +6,7 @@ use crate::webhooks::outgoing::{AllowedAddresses, Net};
 const ALLOW: Key = Key::new(
     "webhooks.allow_addresses",
     "[]",
-    "Addresses and ranges that outgoing webhooks may be sent to beside the public internet, such as\n[\"127.0.0.1\", \"10.0.0.0/8\"]. Private, link-local and loopback addresses are refused else, and plain\nhttp is for these only.",
+    "Addresses and ranges that outgoing webhooks may be sent to beside the public internet, such as\n10.0.0.0/8. Private, link-local and loopback addresses are refused else, and plain http is for\nthese only.",
 );
 
 pub(super) const KEYS: &[Key] = &[ALLOW];

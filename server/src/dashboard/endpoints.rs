@@ -25,7 +25,7 @@ use crate::model::{
 };
 use crate::store::{MessageFilter, PageRequest};
 
-const PAGE: u32 = 50;
+const PAGE: u32 = 25;
 /// How long a replaced key signs beside the new one.
 const OVERLAP: Duration = Duration::from_hours(24);
 const HERE: &str = "/webhook-endpoints";
@@ -336,7 +336,8 @@ async fn fresh(
 ) -> ApiResult<Response> {
     let newest = made.endpoint.keys.first();
     let public = newest.and_then(|key| key.public.clone());
-    let mut view = one(api, visit, &made.endpoint.name, None).await?;
+    let name = &made.endpoint.name;
+    let mut view = one(api, &visit.clone().at(&at(name)), name, None).await?;
     view.fresh = Some(FreshKey {
         secret: made.secret,
         public,
@@ -358,7 +359,7 @@ async fn view(api: &Api, visit: &Visit, query: EndpointsQuery) -> ApiResult<Endp
     let endpoints = api.store.webhook_endpoints().await?;
     let failed = if query.failed { "true" } else { "" };
     Ok(Endpoints {
-        chrome: visit.clone().at("/webhooks").chrome(api).await?,
+        chrome: visit.clone().under("/webhooks").chrome(api).await?,
         endpoints: endpoints.iter().map(|one| row(one, now)).collect(),
         messages: page
             .items
@@ -403,7 +404,7 @@ async fn one(
     let page = api.store.webhook_messages(&request, &filter).await?;
     let settings = &endpoint.settings;
     Ok(EndpointPage {
-        chrome: visit.clone().at("/webhooks").chrome(api).await?,
+        chrome: visit.clone().under("/webhooks").chrome(api).await?,
         fresh: None,
         facts: facts(&endpoint, now),
         keys: endpoint

@@ -62,8 +62,11 @@ pub fn row(message: &WebhookMessage, now: UtcTime) -> MessageRow {
         MessageState::Failed => Tone::Bad,
     };
     let due: Option<Stamp> = message.due_at.map(|at| stamp(at, now));
+    let late = message.due_at <= Some(now);
     let tries = match (message.state, message.tries) {
         (MessageState::Waiting, 0) => "to be sent".to_owned(),
+        (MessageState::Waiting, 1) if late => "1 try, to be sent".to_owned(),
+        (MessageState::Waiting, tries) if late => format!("{tries} tries, to be sent"),
         (MessageState::Waiting, 1) => "1 try, the next".to_owned(),
         (MessageState::Waiting, tries) => format!("{tries} tries, the next"),
         (MessageState::Delivered, 1) => "taken at the first try".to_owned(),
@@ -78,7 +81,8 @@ pub fn row(message: &WebhookMessage, now: UtcTime) -> MessageRow {
         kind: message.kind.clone(),
         state: Badge::new(tone, message.state.as_str()),
         tries,
-        due: due.filter(|_| message.tries > 0),
+        // What is due and held is sent as soon as its lane is open.
+        due: due.filter(|_| message.tries > 0 && message.due_at > Some(now)),
         queued: stamp(message.created_at, now),
     }
 }

@@ -16,6 +16,7 @@ mod frame;
 mod journal;
 mod live;
 mod login;
+mod mempool;
 mod messages;
 mod module;
 mod modules;
@@ -59,6 +60,7 @@ fn pages() -> Router<Api> {
         .route("/logout", post(login::log_out))
         .route("/node", get(node::show))
         .route("/node/mine", post(node::mine))
+        .route("/node/transactions", post(node::send))
         .route("/operations", get(operations::list))
         .route("/operations/{id}", get(operations::show))
         .route("/operations/{id}/cancel", post(operations::cancel))

@@ -4,11 +4,12 @@ use axum::extract::State;
 use axum::response::Response;
 use bllvm_ipc::types::{BlockRef, NetworkInfo, Tip};
 use bllvm_web::format::{self, Hash};
-use bllvm_web::pages::{BlockRow, MineForm, Node};
+use bllvm_web::pages::{BlockRow, MineForm, Node, SendForm};
 use bllvm_web::parts::{Badge, Fact, Tone, Value};
 use tokio::time::timeout;
 
 use super::form::Signed;
+use super::mempool;
 use super::overview::node_problem;
 use super::present::{sentence, stamp};
 use super::respond::{page, refused_page, see, tell_outcome};
@@ -27,7 +28,7 @@ const BLOCKS: u32 = 12;
 /// When the store cannot be read.
 pub async fn show(State(api): State<Api>, visit: Visit) -> ApiResult<Response> {
     visit.require(Scope::NodeRead)?;
-    page(&view(&api, &visit, Typed::default()).await?)
+    page(&view(&api, &visit, Typed::default(), SendForm::default()).await?)
 }
 
 /// The form to mine, as it was filled in.
@@ -64,7 +65,7 @@ pub async fn mine(State(api): State<Api>, Signed { visit, fields }: Signed) -> A
     };
     let Ok(count) = typed.count.parse::<u32>() else {
         typed.count_error = Some("Write a whole number from 1 to 1000.".to_owned());
-        return refused_page(&view(&api, &visit, typed).await?);
+        return refused_page(&view(&api, &visit, typed, SendForm::default()).await?);
     };
     let address = Some(typed.address.clone()).filter(|address| !address.is_empty());
     match api.control.mine(count, address, &visit.actor()).await {
@@ -83,12 +84,30 @@ pub async fn mine(State(api): State<Api>, Signed { visit, fields }: Signed) -> A
             } else {
                 typed.count_error = why;
             }
-            refused_page(&view(&api, &visit, typed).await?)
+            refused_page(&view(&api, &visit, typed, SendForm::default()).await?)
         }
     }
 }
 
-async fn view(api: &Api, visit: &Visit, typed: Typed) -> ApiResult<Node> {
+/// `POST /node/transactions {transactions, test}`
+///
+/// # Errors
+/// When the fault is ours.
+pub async fn send(State(api): State<Api>, Signed { visit, fields }: Signed) -> ApiResult<Response> {
+    visit.require(Scope::NodeBroadcast)?;
+    let visit = visit.at("/node");
+    let typed = fields.get("transactions").trim().to_owned();
+    let test = fields.get("test") == "true";
+    let (send, accepted) = mempool::send(&api, &visit.actor(), typed, test).await?;
+    let view = view(&api, &visit, Typed::default(), send).await?;
+    if accepted {
+        page(&view)
+    } else {
+        refused_page(&view)
+    }
+}
+
+async fn view(api: &Api, visit: &Visit, typed: Typed, send: SendForm) -> ApiResult<Node> {
     let (info, tip) = tokio::join!(
         timeout(NODE_PATIENCE, api.node.info()),
         timeout(NODE_PATIENCE, api.node.tip()),
@@ -101,6 +120,9 @@ async fn view(api: &Api, visit: &Visit, typed: Typed) -> ApiResult<Node> {
             .unwrap_or_default(),
         None => Vec::new(),
     };
+    let parts = timeout(NODE_PATIENCE * 3, mempool::parts(api)).await;
+    let parts = parts.unwrap_or_default();
+    let may_send = visit.session.caller.may(Scope::NodeBroadcast) && parts.mempool.is_some();
     let mine = info
         .as_ref()
         .filter(|info| info.chain == "regtest")
@@ -118,6 +140,10 @@ async fn view(api: &Api, visit: &Visit, typed: Typed) -> ApiResult<Node> {
         chain: chain(api, info.as_ref(), tip.as_ref()),
         backend: backend(api, info.as_ref()),
         blocks,
+        mempool: parts.mempool,
+        template: parts.template,
+        fees: parts.fees,
+        send: may_send.then_some(send),
         mine,
     })
 }

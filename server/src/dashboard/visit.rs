@@ -91,6 +91,13 @@ impl Visit {
         self
     }
 
+    /// The same visit, of a page that the navigation shows as part of another.
+    #[must_use]
+    pub fn under(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.path);
+        self
+    }
+
     /// The page that the button was pressed on, where it is one of ours.
     pub fn back(&self) -> Option<String> {
         let rest = self.referer.as_deref()?.split_once("://")?.1;

@@ -44,6 +44,7 @@ pub use version::{
     AllVersions, DataChange, KeptVersion, UpgradePlan, Versions, hands_back_to, shares_data,
 };
 pub use webhook::{
-    AttemptKind, DeliveryAttempt, DeliveryState, HmacHeaders, SignatureEncoding, SourceSettings,
-    WebhookDelivery, WebhookScheme, WebhookSecret, WebhookSource,
+    AttemptKind, DeliveryAttempt, DeliveryState, HmacHeaders, ReconcileReport, ReconcileSettings,
+    SignatureEncoding, SourceSettings, WebhookDelivery, WebhookReconcile, WebhookScheme,
+    WebhookSecret, WebhookSource,
 };

@@ -146,6 +146,59 @@ pub struct WebhookSource {
     pub changed_at: UtcTime,
 }
 
+/// How what a sender could not deliver is asked for again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReconcileSettings {
+    /// Where the hook is at GitHub, such as `repos/example/project/hooks/1`.
+    pub hook: String,
+    /// The address of GitHub's API.
+    pub api_url: String,
+    /// Minutes between two runs.
+    pub every_min: u32,
+}
+
+impl ReconcileSettings {
+    /// The usual settings for a hook.
+    pub fn of(hook: &str) -> Self {
+        Self {
+            hook: hook.to_owned(),
+            api_url: "https://api.github.com".to_owned(),
+            every_min: 60,
+        }
+    }
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReconcileReport {
+    /// Deliveries of the last three days.
+    pub looked_at: u64,
+    /// Those that nobody has taken.
+    pub missing: u64,
+    /// Those that were asked for again.
+    pub requested: u64,
+    /// Those that were tried five times and are left to people.
+    pub given_up: u64,
+    /// Why it did not do all; none where it did.
+    pub error: Option<String>,
+}
+
+/// How a source is reconciled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebhookReconcile {
+    /// How.
+    #[serde(flatten)]
+    pub settings: ReconcileSettings,
+    /// Who turned it on or changed it.
+    pub by: String,
+    /// When.
+    pub changed_at: UtcTime,
+    /// When it last ran.
+    pub last_run_at: Option<UtcTime>,
+    /// What came of that.
+    pub last_report: Option<ReconcileReport>,
+}
+
 /// A delivery without its body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookDelivery {

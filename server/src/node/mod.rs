@@ -16,6 +16,7 @@ mod none;
 mod peer_settings;
 #[cfg(feature = "kernel")]
 mod peers;
+mod picture;
 mod read;
 mod submit;
 #[cfg(feature = "kernel")]
@@ -28,6 +29,7 @@ pub use embedded::{EmbeddedNode, EmbeddedSettings};
 pub use error::NodeError;
 pub use none::NoNode;
 pub use peer_settings::PeerSettings;
+pub use picture::{FeeBand, MempoolPicture, picture};
 pub use read::{
     BlockPlace, ChainStatus, ChainStep, MempoolEntry, MempoolStatus, NodeState, ReadNode, Relatives,
 };

@@ -108,7 +108,7 @@ impl Store {
                       (SELECT count(*) FROM webhook_messages
                        WHERE endpoint = name AND state = 'waiting') AS "waiting!: i64",
                       (SELECT count(*) FROM webhook_messages
-                       WHERE endpoint = name AND state = 'failed') AS "failed!: i64"
+                       WHERE endpoint = name AND state = 'failed' AND seq IS NOT NULL) AS "failed!: i64"
                FROM webhook_endpoints ORDER BY name"#
         )
         .fetch_all(self.db())

@@ -120,6 +120,10 @@ impl Webhooks {
         &self.0.key
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
     /// What sends webhooks to others.
     pub fn outgoing(&self) -> &Outgoing {
         &self.0.outgoing

@@ -12,6 +12,7 @@ mod intake;
 mod live;
 pub mod outgoing;
 mod rate;
+pub mod reconcile;
 mod redact;
 mod secret;
 mod sign;

@@ -5,6 +5,7 @@ mod endpoints;
 mod error;
 mod events;
 mod login;
+mod mempool;
 pub mod module;
 mod modules;
 mod node;
@@ -23,6 +24,7 @@ pub use endpoints::{
 pub use error::{ErrorPage, WayOut};
 pub use events::Events;
 pub use login::Login;
+pub use mempool::{BandRow, FeeRow, MempoolPart, SendForm, VerdictRow};
 pub use modules::{Modules, WaitingModule};
 pub use node::{BlockRow, MineForm, Node};
 pub use operations::{OperationPage, Operations, StepRow};

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::mempool::{self, FeeRow, MempoolPart, SendForm};
 use super::overview::hostile_problem;
 use crate::format::{Hash, Stamp};
 use crate::layout::Chrome;
@@ -24,6 +25,14 @@ pub struct Node {
     pub backend: Vec<Fact>,
     /// The last blocks, newest first.
     pub blocks: Vec<BlockRow>,
+    /// Unconfirmed transactions; none where there is no mempool.
+    pub mempool: Option<MempoolPart>,
+    /// The block to be.
+    pub template: Vec<Fact>,
+    /// What a place in the next blocks costs.
+    pub fees: Vec<FeeRow>,
+    /// The form to send transactions.
+    pub send: Option<SendForm>,
     /// The form to mine, on regtest only.
     pub mine: Option<MineForm>,
 }
@@ -86,6 +95,10 @@ impl Node {
                 Fact::text("Submissions", "transactions and blocks"),
             ],
             blocks: (0..8).map(block).collect(),
+            mempool: Some(MempoolPart::sample()),
+            template: mempool::template_sample(),
+            fees: FeeRow::samples(),
+            send: Some(SendForm::default()),
             mine: Some(MineForm {
                 chain: "regtest".to_owned(),
                 count: "1".to_owned(),
@@ -110,6 +123,10 @@ impl Node {
             problem: Some(problem),
             chain: Vec::new(),
             blocks: Vec::new(),
+            mempool: None,
+            template: Vec::new(),
+            fees: Vec::new(),
+            send: None,
             mine: None,
             ..Self::sample()
         };
@@ -122,6 +139,7 @@ impl Node {
         };
         let refused = Self {
             mine: Some(mine),
+            send: Some(SendForm::sample()),
             ..Self::sample()
         };
         let mine = MineForm {
@@ -139,6 +157,8 @@ impl Node {
                 Fact::new("h", Value::Hash(Hash::new(HOSTILE))),
             ],
             backend: vec![Fact::code(HOSTILE, HOSTILE)],
+            mempool: Some(MempoolPart::hostile()),
+            send: Some(SendForm::hostile()),
             mine: Some(mine),
             ..Self::sample()
         };

@@ -28,8 +28,8 @@ use crate::journal::Journal;
 use crate::logs::LogStore;
 use crate::model::{Actor, Scope, Source, TrustClass};
 use crate::node::NoNode;
-use crate::store::Store;
 use crate::store::commands::FoundModule;
+use crate::store::{Options, Store};
 use crate::supervisor::{self, Asker, Supervisor, SupervisorSettings};
 use crate::webhooks::Webhooks;
 use crate::webhooks::outgoing::AllowedAddresses;
@@ -78,11 +78,26 @@ impl Node {
         Self::start_with(pages).await
     }
 
+    /// A node whose disk has less free space than intake needs.
+    pub(crate) async fn start_without_space() -> Self {
+        let options = Options {
+            disk_floor: u64::MAX,
+            ..Options::default()
+        };
+        Self::start_on(pages, options).await
+    }
+
     /// A node with these pages.
     pub(crate) async fn start_with(pages: fn(&Api) -> Router<Api>) -> Self {
+        Self::start_on(pages, Options::default()).await
+    }
+
+    async fn start_on(pages: fn(&Api) -> Router<Api>, options: Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = FixedClock::at(NOON);
-        let store = Store::open(dir.path(), clock.clone()).await.unwrap();
+        let store = Store::open_with(dir.path(), clock.clone(), options)
+            .await
+            .unwrap();
         let journal = Journal::new(store.clone());
         let logs = LogStore::new(dir.path(), clock.clone());
         let base_node = Arc::new(NoNode::default());

@@ -38,7 +38,8 @@ pub(super) fn all() -> Vec<Operation> {
                 .replace("{block}", "0")
                 .replace("{name}", "nothing")
                 .replace("{source}", "nothing")
-                .replace("{method}", "ask"),
+                .replace("{method}", "ask")
+                .replace("{txid}", &"00".repeat(32)),
             scope: operation["x-scope"].as_str().and_then(Scope::from_word),
             public: operation["x-public"] == json!(true),
             changes: method != "get",
@@ -87,7 +88,12 @@ impl Operation {
                 "set_webhook_endpoint",
                 json!({ "url": "https://example.org/", "events": ["*"] }),
             ),
+            (
+                "set_webhook_reconcile",
+                json!({ "hook": "repos/o/r/hooks/1" }),
+            ),
             ("redeliver_webhook_messages", json!({ "state": "failed" })),
+            ("send_transactions", json!({ "transactions": ["00"] })),
             ("call_rpc", json!({ "method": "help", "id": 1 })),
         ]
         .into();

@@ -158,3 +158,18 @@ async fn a_source_that_makes_no_sense_is_refused_with_the_field() {
         .await;
     assert_eq!(all.code(), "invalid_request");
 }
+
+#[tokio::test]
+async fn a_delivery_that_the_disk_has_no_room_for_is_refused_and_may_come_again() {
+    let node = Node::start_without_space().await;
+    with_source(&node).await;
+    let refused = node.ask(delivery("gh", SIGNATURE, "Hello, World!")).await;
+    assert_eq!(refused.status, StatusCode::INSUFFICIENT_STORAGE);
+    assert_eq!(refused.code(), "disk_full");
+    assert_eq!(refused.headers["retry-after"], "60");
+    // Who cannot prove who they are learns nothing of the disk.
+    let stranger = node.ask(delivery("gh", "sha256=00", "Hello, World!")).await;
+    assert_eq!(stranger.code(), "webhook_unproven");
+    let page = node.admin(Method::GET, "/api/v1/webhooks/deliveries", None);
+    assert_eq!(page.await.json()["items"], json!([]));
+}

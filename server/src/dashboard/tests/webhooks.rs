@@ -50,7 +50,7 @@ async fn an_endpoint_is_added_tested_changed_rotated_and_removed_by_forms() {
     let mut browser = Browser::start().await;
     let fields = [
         ("name", "ours"),
-        ("url", "https://nobody.invalid/hook"),
+        ("url", "https://localhost/hook"),
         ("events", "chain.* module.crashed"),
         ("timeout_s", "15"),
         ("signing", "v1"),
@@ -63,10 +63,7 @@ async fn an_endpoint_is_added_tested_changed_rotated_and_removed_by_forms() {
     assert!(!browser.page(ours).await.contains("whsec_"));
 
     let tested = browser.press(ours, &format!("{ours}/test"), &[]).await;
-    assert!(
-        tested.contains("nobody.invalid could not be resolved"),
-        "{tested}"
-    );
+    assert!(tested.contains("must not be led there"), "{tested}");
     assert!(tested.contains("webhook.test"), "{tested}");
 
     let mut changed = fields;

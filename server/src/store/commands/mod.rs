@@ -14,6 +14,7 @@ mod isolation;
 mod modules;
 mod observed;
 mod operations;
+mod reconcile;
 mod revisions;
 mod runs;
 mod sessions;
@@ -115,6 +116,12 @@ pub mod actions {
     pub const REDELIVER_WEBHOOK_MESSAGE: &str = "redeliver_webhook_message";
     /// Many messages are sent again.
     pub const REDELIVER_WEBHOOK_MESSAGES: &str = "redeliver_webhook_messages";
+    /// A source is reconciled with its sender, or otherwise than before.
+    pub const SET_WEBHOOK_RECONCILE: &str = "set_webhook_reconcile";
+    /// A source is reconciled no more.
+    pub const DELETE_WEBHOOK_RECONCILE: &str = "delete_webhook_reconcile";
+    /// A source was reconciled on request.
+    pub const RUN_WEBHOOK_RECONCILE: &str = "run_webhook_reconcile";
     /// Somebody logged in.
     pub const LOGIN: &str = "login";
     /// Somebody logged out.
@@ -138,6 +145,7 @@ pub use isolation::{TakeUser, Waive};
 pub use modules::{Confirm, Found, FoundModule, MarkGone, Remove, SetEnabled, SetGrant};
 pub use observed::StateChanged;
 pub use operations::{Cancel, Finish, Progress, StartOperation};
+pub use reconcile::{NewApiToken, RecordReconcile, RemoveReconcile, SetReconcile};
 pub use revisions::{AddRevision, SetRevisionStatus};
 pub use runs::{CloseLostRuns, RunEnded, RunReady, RunStarted};
 pub use sessions::{AddLoginCode, AddSession, DropSession, RedeemLoginCode, TouchSession};

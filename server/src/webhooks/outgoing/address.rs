@@ -29,9 +29,8 @@ impl Net {
     }
 
     const fn v6(segments: [u16; 8], bits: u8) -> Self {
-        let [a, b, c, d, e, f, g, h] = segments;
         Self {
-            first: IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)),
+            first: IpAddr::V6(Ipv6Addr::from_segments(segments)),
             bits,
         }
     }

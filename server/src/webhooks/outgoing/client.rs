@@ -66,7 +66,7 @@ pub struct HttpClient {
     tls: Arc<OnceCell<Arc<ClientConfig>>>,
 }
 
-/// What is sent.
+/// A message to be posted.
 #[derive(Debug)]
 pub struct Post<'a> {
     /// Where to.
@@ -79,6 +79,40 @@ pub struct Post<'a> {
     pub timeout: Duration,
     /// Against which a date in the answer is read.
     pub now: UtcTime,
+}
+
+/// A request on its way.
+struct Asked<'a> {
+    method: Method,
+    post: Post<'a>,
+    /// Bytes of the answer's body that are read, and of these kept.
+    read: usize,
+    keep: usize,
+}
+
+/// An answer with its head and as much of its body as was asked for.
+#[derive(Debug)]
+pub struct Posted {
+    /// What came of it.
+    pub sent: Sent,
+    /// The body.
+    pub body: Vec<u8>,
+    headers: HeaderMap,
+}
+
+impl Posted {
+    /// A header that is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    fn failed(sent: Sent) -> Self {
+        Self {
+            sent,
+            body: Vec::new(),
+            headers: HeaderMap::new(),
+        }
+    }
 }
 
 impl HttpClient {
@@ -109,23 +143,60 @@ impl HttpClient {
 
     /// Posts a message once.
     pub async fn post(&self, post: Post<'_>) -> Sent {
-        let timeout = post.timeout;
-        match tokio::time::timeout(timeout, self.attempt(post)).await {
-            Ok(Ok(sent) | Err(sent)) => sent,
-            Err(_) => Sent::failed(
+        let asked = Asked {
+            method: Method::POST,
+            post,
+            read: READ_BYTES,
+            keep: KEPT_BYTES,
+        };
+        self.in_time(asked).await.sent
+    }
+
+    /// Sends a request without a body, and reads up to `most` bytes of the answer.
+    pub async fn ask(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: [(&'static str, String); 3],
+        timeout: Duration,
+        most: usize,
+        now: UtcTime,
+    ) -> Posted {
+        let post = Post {
+            url,
+            headers,
+            body: "",
+            timeout,
+            now,
+        };
+        let asked = Asked {
+            method,
+            post,
+            read: most,
+            keep: most,
+        };
+        self.in_time(asked).await
+    }
+
+    async fn in_time(&self, asked: Asked<'_>) -> Posted {
+        let timeout = asked.post.timeout;
+        match tokio::time::timeout(timeout, self.attempt(asked)).await {
+            Ok(Ok(posted)) => posted,
+            Ok(Err(sent)) => Posted::failed(sent),
+            Err(_) => Posted::failed(Sent::failed(
                 AttemptCode::Timeout,
                 format!("no whole answer within {} s", timeout.as_secs()),
-            ),
+            )),
         }
     }
 
-    async fn attempt(&self, post: Post<'_>) -> Result<Sent, Sent> {
-        let stream = self.connect(post.url).await?;
-        if post.url.scheme() == "https" {
-            let stream = self.secured(post.url, stream).await?;
-            exchange(stream, &post).await
+    async fn attempt(&self, asked: Asked<'_>) -> Result<Posted, Sent> {
+        let url = asked.post.url;
+        let stream = self.connect(url).await?;
+        if url.scheme() == "https" {
+            exchange(self.secured(url, stream).await?, &asked).await
         } else {
-            exchange(stream, &post).await
+            exchange(stream, &asked).await
         }
     }
 
@@ -225,7 +296,7 @@ fn trusting(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
 }
 
 /// Sends the request and reads the answer.
-async fn exchange<S>(stream: S, post: &Post<'_>) -> Result<Sent, Sent>
+async fn exchange<S>(stream: S, asked: &Asked<'_>) -> Result<Posted, Sent>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -233,7 +304,7 @@ where
         let detail = format!("the connection broke before the answer was whole: {error}");
         Sent::failed(AttemptCode::BrokenAnswer, detail)
     };
-    let request = request(post)?;
+    let request = request(asked)?;
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
         .handshake(TokioIo::new(stream))
@@ -244,12 +315,12 @@ where
         let (head, mut body) = answer.into_parts();
         let mut kept = Vec::new();
         let mut read = 0;
-        while read < READ_BYTES
+        while read < asked.read
             && let Some(frame) = body.frame().await
         {
             let Ok(data) = frame?.into_data() else { break };
             read += data.len();
-            let room = KEPT_BYTES - kept.len();
+            let room = asked.keep - kept.len();
             kept.extend_from_slice(&data[..data.len().min(room)]);
         }
         Ok::<_, hyper::Error>((head, kept))
@@ -265,10 +336,15 @@ where
         }
     };
     let (head, kept) = answer.map_err(|error| broken(&error))?;
-    Ok(judged(head.status, &head.headers, &kept, post.now))
+    Ok(Posted {
+        sent: judged(head.status, &head.headers, &kept, asked.post.now),
+        body: kept,
+        headers: head.headers,
+    })
 }
 
-fn request(post: &Post<'_>) -> Result<Request<Full<Bytes>>, Sent> {
+fn request(asked: &Asked<'_>) -> Result<Request<Full<Bytes>>, Sent> {
+    let post = &asked.post;
     let url = post.url;
     let host = match url.port() {
         Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
@@ -279,7 +355,7 @@ fn request(post: &Post<'_>) -> Result<Request<Full<Bytes>>, Sent> {
         None => url.path().to_owned(),
     };
     let mut request = Request::builder()
-        .method(Method::POST)
+        .method(asked.method.clone())
         .uri(path)
         .header(HOST, host)
         .header(CONTENT_TYPE, "application/json")
@@ -290,7 +366,7 @@ fn request(post: &Post<'_>) -> Result<Request<Full<Bytes>>, Sent> {
     for (name, value) in &post.headers {
         let mut value = HeaderValue::from_str(value)
             .map_err(|error| Sent::failed(AttemptCode::Connect, error.to_string()))?;
-        value.set_sensitive(*name == "webhook-signature");
+        value.set_sensitive(matches!(*name, "webhook-signature" | "authorization"));
         request = request.header(HeaderName::from_static(name), value);
     }
     request
@@ -318,7 +394,8 @@ fn judged(status: StatusCode, headers: &HeaderMap, body: &[u8], now: UtcTime) ->
         code,
         status: Some(status.as_u16()),
         detail,
-        reply: Some(String::from_utf8_lossy(body).into_owned()).filter(|reply| !reply.is_empty()),
+        reply: Some(String::from_utf8_lossy(&body[..body.len().min(KEPT_BYTES)]).into_owned())
+            .filter(|reply| !reply.is_empty()),
         retry_after: headers
             .get(RETRY_AFTER)
             .filter(|_| slower)

@@ -107,13 +107,15 @@ impl Outgoing {
         for endpoint in self.0.store.webhook_endpoints().await? {
             let mut keys = Vec::new();
             for one in sealed.iter().filter(|one| one.endpoint == endpoint.name) {
-                match open_key(&self.0.key, &endpoint.name, one.key.id, &one.sealed) {
-                    Some(key) => keys.push((key, one.key.expires_at)),
-                    None => tracing::error!(
+                let opened = open_key(&self.0.key, &endpoint.name, one.key.id, &one.sealed);
+                if let Some(key) = opened {
+                    keys.push((key, one.key.expires_at));
+                } else {
+                    tracing::error!(
                         webhook.endpoint = endpoint.name,
                         webhook.key = %one.key.id,
                         "a webhook key does not open under this secret.key; rotate it"
-                    ),
+                    );
                 }
             }
             let known = before
@@ -125,7 +127,7 @@ impl Outgoing {
             }
             now.insert(live.name.clone(), live);
         }
-        for (name, known) in before.iter() {
+        for (name, known) in &*before {
             let stays = now
                 .get(name)
                 .is_some_and(|live| live.created_at == known.created_at);
@@ -139,7 +141,9 @@ impl Outgoing {
             .endpoints
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(now);
-        waking.iter().for_each(|wake| wake.notify_one());
+        for wake in waking {
+            wake.notify_one();
+        }
         self.0.changed.notify_one();
         Ok(())
     }
@@ -164,6 +168,11 @@ impl Outgoing {
     /// The host's key, under which keys are kept.
     pub fn key(&self) -> &SecretKey {
         &self.0.key
+    }
+
+    /// What sends.
+    pub fn client(&self) -> &HttpClient {
+        &self.0.client
     }
 
     /// The addresses that are allowed.

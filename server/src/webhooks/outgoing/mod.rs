@@ -25,7 +25,7 @@ mod tests;
 pub use address::{AllowedAddresses, Net};
 pub use body::of_test;
 pub use breaker::HOLD_AFTER;
-pub use client::Sent;
+pub use client::{HttpClient, Posted, Sent};
 pub use endpoints::Outgoing;
 pub use key::{KeyError, OutgoingKey, new_key, seal_key};
 pub use lane::Step;

@@ -5,6 +5,7 @@ pub mod endpoints;
 pub mod intake;
 pub mod messages;
 pub mod outgoing_view;
+pub mod reconcile;
 pub mod replay;
 pub mod sources;
 pub mod view;

@@ -54,13 +54,6 @@ async fn what_the_operator_allows_is_reached_and_a_redirect_leads_nowhere() {
 }
 
 #[tokio::test]
-async fn a_name_without_an_address_is_an_attempt_that_failed() {
-    let sender = Sender::allowing(&[]).await;
-    let (code, detail) = sent_to(&sender, "nobody", "https://nobody.invalid/").await;
-    assert_eq!(code, AttemptCode::Dns, "{detail}");
-}
-
-#[tokio::test]
 async fn a_flood_of_an_answer_is_cut() {
     let flood = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(1 << 20));
     let head = format!("HTTP/1.1 200 OK\r\nx-long: {}\r\n\r\n", "x".repeat(1 << 20));

@@ -21,7 +21,7 @@ const HOUR_MS: i64 = 3_600_000;
 async fn a_receiver_that_fails_in_eight_ways_meets_the_exact_schedule() {
     let sender = Sender::new().await;
     // Asked for by the sixth and the eighth answer; the pause after the eighth is longer anyway.
-    let asked = Duration::from_secs(60_000);
+    let asked = Duration::from_mins(1000);
     let date = "Mon, 22 Nov 2027 19:00:00 GMT";
     let receiver = Receiver::new([
         Act::status(500),
