@@ -4,6 +4,7 @@ use bllvm_ipc::types as t;
 use bllvm_kernel_node::bitcoin;
 use bllvm_kernel_node::bitcoin::hashes::Hash as _;
 use bllvm_kernel_node::bitcoin::{Amount, OutPoint};
+use bllvm_kernel_node::testing::BlockBuilder;
 use bllvm_node::node::MempoolEntry;
 
 use super::answers::Transcript;
@@ -75,8 +76,31 @@ pub async fn tell(bench: &Bench, story: &Story, said: &mut Transcript) {
         "template",
         template.map(|template| t::Template {
             longpoll_id: String::new(),
-            sigop_costs: Vec::new(),
             ..template
         }),
     );
+    propose(bench, story, said).await;
+}
+
+/// Blocks that nobody has mined yet, and one that everybody has.
+async fn propose(bench: &Bench, story: &Story, said: &mut Transcript) {
+    let tip = *story.branch.last().unwrap();
+    let next = BlockBuilder::on(tip).salt(11);
+    let below = BlockBuilder::on(story.branch[0]).salt(12);
+    let cases = [
+        ("proposal", next.clone().raw(&story.engine).unwrap()),
+        (
+            "proposal that pays too much",
+            next.clone().overpaid().raw(&story.engine).unwrap(),
+        ),
+        (
+            "proposal that commits to something else",
+            next.with_wrong_merkle_root().raw(&story.engine).unwrap(),
+        ),
+        ("proposal below the tip", below.raw(&story.engine).unwrap()),
+        ("proposal of the tip", story.raw(&tip).to_vec()),
+    ];
+    for (name, raw) in cases {
+        said.note(name, bench.submit.check_block(raw.into()).await);
+    }
 }
