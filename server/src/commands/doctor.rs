@@ -215,13 +215,14 @@ fn data_dir(report: &mut Report, dir: &Path) {
             format!("{} cannot be written to: {error}", dir.display()),
             "run as the user that owns it, or name another with --data-dir",
         ),
-        Ok(()) if found.permissions().mode() & 0o007 != 0 => report.warn(
+        // Passing through alone is what a host that is root leaves to the users of its modules.
+        Ok(()) if found.permissions().mode() & 0o006 != 0 => report.warn(
             what,
             format!(
                 "{} can be looked into by everybody on this machine",
                 dir.display()
             ),
-            format!("chmod 700 {}", dir.display()),
+            format!("chmod o-rw {}", dir.display()),
         ),
         Ok(()) => report.ok(what, dir.display().to_string()),
     }
@@ -427,6 +428,18 @@ mod tests {
             text.contains("warn  module          empty: module.toml cannot be read"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn only_a_directory_that_others_can_list_or_write_is_warned_of() {
+        let dir = tempfile::tempdir().unwrap();
+        for (mode, warned) in [(0o700, false), (0o711, false), (0o755, true), (0o703, true)] {
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let mut report = Report::default();
+            data_dir(&mut report, dir.path());
+            let text = report.text();
+            assert_eq!(text.contains("chmod o-rw"), warned, "{mode:o}: {text}");
+        }
     }
 
     #[tokio::test]
