@@ -24,6 +24,7 @@ mod lifecycle;
 mod mempool_faces;
 mod misbehaving;
 mod module_kills;
+mod module_pages;
 #[cfg(feature = "kernel")]
 mod peers;
 mod reload;

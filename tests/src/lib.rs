@@ -1,5 +1,6 @@
 //! What the behaviour tests share: the real server, fixture modules, deadlines, repeat counts.
 
+pub mod browser;
 pub mod clock;
 pub mod core_rpc;
 pub mod fixture;
@@ -13,6 +14,7 @@ pub mod verbs;
 pub mod wait;
 pub mod webhook;
 
+pub use browser::Browser;
 pub use core_rpc::CoreRpc;
 pub use fixture::Fixture;
 pub use rest::{Answer, Rest};

@@ -137,6 +137,20 @@ pub fn percent(share: f64) -> String {
     }
 }
 
+/// `20.0 %`, `0.99 %`: a part of a whole, exact to the last digit that is shown.
+pub fn part(part: u64, whole: u64) -> String {
+    let hundredths = |scale: u128| {
+        let (part, whole) = (u128::from(part), u128::from(whole.max(1)));
+        (part * scale + whole / 2) / whole
+    };
+    let small = hundredths(10_000);
+    if small < 1000 {
+        return format!("{}.{:02} %", small / 100, small % 100);
+    }
+    let tenths = hundredths(1000);
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
 /// `1 block`, `2 blocks`
 pub fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
@@ -178,6 +192,18 @@ mod tests {
 
     fn second(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_part_keeps_the_digits_that_say_something() {
+        for (some, whole, text) in [
+            (20, 2016, "0.99 %"),
+            (403, 2016, "20.0 %"),
+            (0, 0, "0.00 %"),
+            (u64::MAX, u64::MAX, "100.0 %"),
+        ] {
+            assert_eq!(part(some, whole), text);
+        }
     }
 
     #[test]

@@ -137,6 +137,7 @@ pub fn draw_all() -> Result<Vec<Drawn>, askama::Error> {
         "module-configuration" => module::Configuration,
         "module-revision" => module::Revision,
         "module-method" => module::MethodCall,
+        "module-page" => module::ModulePage,
         "module-logs" => module::Logs,
         "module-events" => module::ModuleEvents,
         "module-permissions" => module::Permissions,

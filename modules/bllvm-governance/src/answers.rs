@@ -17,6 +17,16 @@ pub struct WhichProposals {
     pub at: Option<i64>,
 }
 
+/// One proposal.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WhichProposal {
+    /// Its repository, `owner/name`.
+    pub repository: String,
+    /// Its number.
+    pub number: u64,
+}
+
 /// What came in by webhooks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct WebhookStatus {
@@ -68,11 +78,13 @@ pub struct ChallengeAnswer {
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// The challenge, word for word.
+    #[schemars(extend("format" = "multi-line"))]
     pub message: String,
     /// The address whose owner signed, or its script in hex.
     pub address: String,
     /// The signature in base64: a witness (simple), or a transaction whose first input spends the
     /// message and whose others are the coins that are shown (full).
+    #[schemars(extend("format" = "multi-line"))]
     pub signature: String,
 }
 

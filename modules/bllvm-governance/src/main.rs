@@ -2,7 +2,7 @@
 //!
 //! `module/` is the module. Deliveries come through `inbox.rs`, are read by `github/`, become
 //! `facts/` in `store/`, and are judged by `rules/` in `proposals/`. `mining/` counts blocks, `proofs/`
-//! tells whose they are and who has coins, `veto/` weighs. `statement.rs` is what people sign,
+//! tells whose they are and who has coins, `veto/` weighs, `pages/` shows. `statement.rs` is what people sign,
 //! `commands.rs` what they sign it with.
 
 mod answers;
@@ -16,6 +16,7 @@ mod mining;
 mod module;
 mod news;
 mod outbox;
+mod pages;
 mod proofs;
 mod proposals;
 mod refusal;

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod log;
 pub mod method;
 mod outbox;
+pub mod page;
 pub mod types;
 
 pub use capability::Capability;

@@ -44,7 +44,7 @@ pub use layout::LayoutError;
 pub use manifest::{
     ByteSize, ByteSizeError, ConfigFile, DataCompatibility, MAX_MANIFEST_BYTES, Manifest, Network,
     Outgoing, Package, PackageFile, ProtocolRange, Reload, ReloadMode, Resources, Restart, Runtime,
-    SandboxWishes, Ui, known_keys,
+    SandboxWishes, Ui, UiPage, known_keys,
 };
 pub use name::{EntryPoint, ListenerName, ModuleName, NameError, RelativePath};
 pub use schema::{

@@ -58,6 +58,7 @@ pub mod testing;
 mod ui;
 
 pub use bllvm_ipc as ipc;
+pub use bllvm_ipc::page;
 pub use bllvm_ipc::types;
 pub use bllvm_ipc::{CallError, Capability, ErrorCode, ErrorReply, EventClass};
 pub use bllvm_manifest::embed_manifest;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bllvm_ipc::ErrorReply;
 use bllvm_ipc::lifecycle::Call;
+use bllvm_ipc::page::Page;
 use bllvm_ipc::types::MethodDescription;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -114,7 +115,7 @@ impl<M: Send + Sync + 'static> Methods<M> {
     /// Adds a method that is told who calls.
     #[must_use]
     pub fn method_with_caller<P, R, F, Fut>(
-        mut self,
+        self,
         name: &'static str,
         summary: &str,
         function: F,
@@ -125,11 +126,46 @@ impl<M: Send + Sync + 'static> Methods<M> {
         F: Fn(Arc<M>, Caller, P) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<R>> + Send + 'static,
     {
+        self.described(name, summary, schema_of::<R>(), function)
+    }
+
+    /// Adds a method that answers with a [`Page`] for the dashboard. `[ui] pages` in `module.toml`
+    /// gives it an id and a title; it is called whenever somebody looks, so it changes nothing.
+    #[must_use]
+    pub fn page<P, F, Fut>(self, name: &'static str, summary: &str, function: F) -> Self
+    where
+        P: DeserializeOwned + JsonSchema,
+        F: Fn(Arc<M>, P) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Page>> + Send + 'static,
+    {
+        let result = serde_json::json!({
+            "title": "Page",
+            "description": "a page of the dashboard, as data",
+            "type": "object",
+        });
+        self.described(name, summary, result, move |module, _, params| {
+            function(module, params)
+        })
+    }
+
+    fn described<P, R, F, Fut>(
+        mut self,
+        name: &'static str,
+        summary: &str,
+        result: Value,
+        function: F,
+    ) -> Self
+    where
+        P: DeserializeOwned + JsonSchema,
+        R: Serialize,
+        F: Fn(Arc<M>, Caller, P) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R>> + Send + 'static,
+    {
         let description = MethodDescription {
             name: name.to_owned(),
             description: summary.to_owned(),
             params: schema_of::<P>(),
-            result: schema_of::<R>(),
+            result,
         };
         let run: Run<M> = Box::new(move |module, caller, params| {
             let params = serde_json::from_value(params)

@@ -103,7 +103,8 @@ fn of_endpoints() -> Router<Api> {
 
 fn of_modules() -> Router<Api> {
     use module::{
-        call, configuration, danger, events, logs, overview, permissions, revision, runs, versions,
+        call, configuration, danger, events, logs, overview, page, permissions, revision, runs,
+        versions,
     };
 
     Router::new()
@@ -143,6 +144,10 @@ fn of_modules() -> Router<Api> {
         .route("/modules/{name}/rollback", post(versions::rollback))
         .route("/modules/{name}/pin", post(versions::pin))
         .route("/modules/{name}/runs", get(runs::show))
+        .route(
+            "/modules/{name}/pages/{id}",
+            get(page::show).post(page::send),
+        )
         .route(
             "/modules/{name}/methods/{method}",
             get(call::show).post(call::call),

@@ -84,6 +84,8 @@ pub struct Field {
     pub cost: Option<String>,
     /// What is wrong with the value.
     pub error: Option<String>,
+    /// Which form it stands in, where a page has several: part of the control's id.
+    pub scope: String,
 }
 
 impl Field {
@@ -108,6 +110,7 @@ impl Field {
             secret_set: false,
             cost: None,
             error: None,
+            scope: String::new(),
         }
     }
 
@@ -118,7 +121,7 @@ impl Field {
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
             .collect();
-        format!("field-{safe}")
+        format!("field-{}{safe}", self.scope)
     }
 
     /// Whether a toggle is on.

@@ -1,5 +1,6 @@
 //! The module: takes deliveries in, follows the chain, answers.
 
+mod pages;
 mod status;
 mod weighing;
 
@@ -91,6 +92,15 @@ impl Module for Governance {
                 "What came in by webhooks, and what became of it.",
                 Self::get_webhook_status,
             )
+            .page("proposals_page", "The page of all proposals.", Self::proposals_page)
+            .page("proposal_page", "The page of one proposal.", Self::proposal_page)
+            .page(
+                "economic_nodes_page",
+                "The page of who mines, and of what economic nodes have proven.",
+                Self::economic_nodes_page,
+            )
+            .page("vetoes_page", "The page of vetoes.", Self::vetoes_page)
+            .page("deliveries_page", "The page of what came in.", Self::deliveries_page)
     }
 
     async fn prepare(context: Context, config: Config) -> Result<Self> {

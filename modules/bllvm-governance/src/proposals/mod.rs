@@ -12,6 +12,6 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use clock::Moment;
+pub use clock::{Moment, stamp};
 pub use judge::all;
-pub use view::{Proposal, Proposals, Standing};
+pub use view::{Clock, Proposal, Proposals, Signature, Standing};

@@ -1,6 +1,7 @@
 //! What the node is still to be told: verdicts and events.
 
 use serde_json::Value;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row};
 
 use super::{Store, StoreError};
@@ -14,7 +15,7 @@ pub struct News {
     pub data: Value,
 }
 
-/// A verdict that the node does not have yet.
+/// A verdict, as the node is told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Untold {
     /// The delivery.
@@ -37,15 +38,18 @@ impl Store {
         .bind(limit)
         .fetch_all(&mut *self.lock().await)
         .await?;
-        let untold = rows.iter().map(|row| {
-            Ok(Untold {
-                delivery: row.try_get("delivery")?,
-                word: row.try_get("verdict")?,
-                code: row.try_get("code")?,
-                detail: row.try_get("detail")?,
-            })
-        });
-        untold.collect()
+        rows.iter().map(untold).collect()
+    }
+
+    /// The newest verdicts: a delivery's id begins with when it came.
+    pub async fn verdicts(&self, limit: u32) -> Result<Vec<Untold>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT delivery, verdict, code, detail FROM inbox ORDER BY delivery DESC LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(&mut *self.lock().await)
+        .await?;
+        rows.iter().map(untold).collect()
     }
 
     /// Takes note that the node has these verdicts.
@@ -88,4 +92,13 @@ impl Store {
             .await?;
         Ok(())
     }
+}
+
+fn untold(row: &SqliteRow) -> Result<Untold, StoreError> {
+    Ok(Untold {
+        delivery: row.try_get("delivery")?,
+        word: row.try_get("verdict")?,
+        code: row.try_get("code")?,
+        detail: row.try_get("detail")?,
+    })
 }

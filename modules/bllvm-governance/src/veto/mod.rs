@@ -7,6 +7,8 @@ mod tally;
 mod transcript;
 
 #[cfg(test)]
+mod independent;
+#[cfg(test)]
 mod properties;
 
 pub use gather::{At, gather};

@@ -20,7 +20,7 @@ pub use network::{Network, Outgoing};
 pub use package::{Package, PackageFile};
 pub use protocol::ProtocolRange;
 pub use resources::{ByteSize, ByteSizeError, Resources};
-pub use ui::Ui;
+pub use ui::{Ui, UiPage};
 
 #[cfg(test)]
 mod tests;

@@ -200,6 +200,27 @@ fn what_cannot_be_meant_is_refused() {
         ),
         ("[ui]\nicon = \"<svg>\"", "ui.icon"),
         ("[ui]\nstatus = [\"a b\"]", "ui.status[0]"),
+        (
+            "[ui]\npages = [{ id = \"a\", title = \"A\" }]",
+            "ui.pages[0].method",
+        ),
+        (
+            "[ui]\npages = [{ id = \"a/b\", title = \"A\", method = \"a\" }]",
+            "ui.pages[0].id",
+        ),
+        (
+            "[ui]\npages = [{ id = \"a\", title = \"A\", method = \"a b\" }]",
+            "ui.pages[0].method",
+        ),
+        (
+            "[ui]\npages = [{ id = \"a\", title = \"A\", method = \"a\", html = \"\" }]",
+            "ui.pages[0].html",
+        ),
+        ("[ui]\npages = [\"a\"]", "ui.pages[0]"),
+        (
+            "[ui]\npages = [{ id = \"a\", title = \"A\", method = \"a\" }, { id = \"a\", title = \"B\", method = \"b\" }]",
+            "ui.pages[1].id",
+        ),
         ("[reload]\nmode = \"fast\"", "reload.mode"),
         ("[restart]\ninitial_ms = 100\nmax_ms = 50", "restart.max_ms"),
         (
@@ -420,7 +441,7 @@ prop_compose! {
         (cpu_percent, pids, files) in (1..800_u32, 1..999_u32, 16..9999_u32),
         restart in (1..5000_u64, 0..5000_u64, 1..99_u64),
         mode in prop::sample::select(vec![ReloadMode::InPlace, ReloadMode::Overlap, ReloadMode::Exclusive]),
-        ui in (of(line()), vec("[a-z_]{3}", 0..1)),
+        ui in (of(line()), vec("[a-z_]{3}", 0..1), vec(("[a-z]{2}", line(), "[a-z_]{3}", any::<bool>()), 0..2)),
         (script, config) in any::<(bool, bool)>(),
         package in of(package()),
     ) -> Manifest {
@@ -432,7 +453,9 @@ prop_compose! {
         let (initial_ms, more, healthy_after_ms) = restart;
         manifest.restart = Restart { initial_ms, max_ms: initial_ms + more, healthy_after_ms };
         manifest.reload = Reload { mode };
-        manifest.ui = Ui { title: ui.0, icon: None, status: ui.1 };
+        let mut pages: Vec<UiPage> = ui.2.into_iter().map(|(id, title, method, listed)| UiPage { id, title, method, listed }).collect();
+        pages.dedup_by(|one, other| one.id == other.id);
+        manifest.ui = Ui { title: ui.0, icon: None, status: ui.1, pages };
         manifest.runtime = script.then(|| Runtime { interpreter: "python3".parse().unwrap() });
         manifest.config = config.then(|| ConfigFile { schema: "a/b.json".parse().unwrap() });
         manifest.package = package;

@@ -1,5 +1,7 @@
 //! A configuration as a form, and the form as a configuration.
 
+use std::collections::BTreeMap;
+
 use bllvm_manifest::{
     ConfigProblem, Field as Asked, FieldKind as AskedKind, json_to_toml, toml_to_json,
 };
@@ -95,6 +97,8 @@ fn shown(asked: &Asked, json: &Value) -> Field {
 
 fn kind(asked: &Asked) -> FieldKind {
     match asked.kind {
+        // Several lines of text; the schema says so by its `format`.
+        AskedKind::Text if asked.format.as_deref() == Some("multi-line") => FieldKind::Raw,
         AskedKind::Text => FieldKind::Text,
         AskedKind::Number => FieldKind::Number,
         AskedKind::Integer => FieldKind::Integer,
@@ -154,10 +158,46 @@ fn as_toml(value: &Value) -> String {
 /// # Errors
 /// What cannot be read, as a list of key and message.
 pub fn read(view: &ConfigView, fields: &Fields) -> Result<Value, Vec<(String, String)>> {
-    let mut json = view.json.clone();
+    read_from(&view.fields, &view.json, fields)
+}
+
+/// The parameters of a method that a form asks for, or what is wrong by key.
+///
+/// # Errors
+/// What cannot be read, as a list of key and message.
+pub fn params(asked: &[Asked], fields: &Fields) -> Result<Value, Vec<(String, String)>> {
+    read_from(asked, &Value::Object(Map::new()), fields)
+}
+
+/// The controls for a method's parameters, with what they begin with.
+pub fn of_params(asked: &[Asked], values: &BTreeMap<String, String>, scope: &str) -> Section {
+    let mut json = Value::Object(Map::new());
+    for one in asked {
+        let typed = values.get(&one.key).map(|text| value_of(one, text));
+        if let Some(Ok(Some(value))) = typed {
+            set(&mut json, &one.pointer, value);
+        }
+    }
+    let controls = asked.iter().map(|one| Field {
+        scope: scope.to_owned(),
+        ..shown(one, &json)
+    });
+    Section {
+        title: String::new(),
+        description: String::new(),
+        fields: controls.collect(),
+    }
+}
+
+fn read_from(
+    all: &[Asked],
+    before: &Value,
+    fields: &Fields,
+) -> Result<Value, Vec<(String, String)>> {
+    let mut json = before.clone();
     let mut faults = Vec::new();
-    for asked in &view.fields {
-        match wanted(asked, &view.json, fields) {
+    for asked in all {
+        match wanted(asked, before, fields) {
             Ok(Wanted::Same) => {}
             Ok(Wanted::Gone) => remove(&mut json, &asked.pointer),
             Ok(Wanted::Set(value)) => set(&mut json, &asked.pointer, value),

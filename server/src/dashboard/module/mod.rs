@@ -7,13 +7,14 @@ pub mod events;
 pub mod fields;
 pub mod logs;
 pub mod overview;
+pub mod page;
 pub mod permissions;
 pub mod revision;
 pub mod runs;
 pub mod versions;
 
 use bllvm_manifest::{ModuleName, nearest};
-use bllvm_web::pages::module::{ModuleHead, Tab};
+use bllvm_web::pages::module::{ModuleHead, PageTab, Tab};
 
 use super::present::module::Seen;
 use super::present::operation;
@@ -47,6 +48,7 @@ pub async fn find(api: &Api, name: &ModuleName) -> ApiResult<Seen> {
 pub async fn head(api: &Api, seen: &Seen, tab: Tab) -> ApiResult<ModuleHead> {
     let module = &seen.module;
     let open = api.store.open_operation(&module.name).await?;
+    let pages = module.manifest.ui.pages.iter();
     Ok(ModuleHead {
         name: module.name.to_string(),
         title: module.manifest.title().to_owned(),
@@ -56,6 +58,14 @@ pub async fn head(api: &Api, seen: &Seen, tab: Tab) -> ApiResult<ModuleHead> {
         health: seen.health(),
         actions: seen.actions(),
         operation: open.map(|open| operation::row(&open, now(api))),
+        pages: pages
+            .filter(|page| page.listed)
+            .map(|page| PageTab {
+                id: page.id.clone(),
+                title: page.title.clone(),
+                current: false,
+            })
+            .collect(),
         tab,
     })
 }

@@ -22,8 +22,21 @@ pub struct ModuleHead {
     pub actions: Actions,
     /// What is being done with it right now.
     pub operation: Option<OperationRow>,
+    /// Pages of its own that have a tab.
+    pub pages: Vec<PageTab>,
     /// The open tab.
     pub tab: Tab,
+}
+
+/// A page that the module brings along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageTab {
+    /// Its name in the address.
+    pub id: String,
+    /// Its word.
+    pub title: String,
+    /// Whether it is open.
+    pub current: bool,
 }
 
 /// The tabs.
@@ -45,6 +58,11 @@ pub enum Tab {
     Versions,
     /// Unload, disable, uninstall.
     Danger,
+    /// A page of the module's own.
+    Page {
+        /// Whether it shows itself anew when something happens.
+        live: bool,
+    },
 }
 
 impl Tab {
@@ -70,6 +88,7 @@ impl Tab {
             Self::Runs => "Runs",
             Self::Versions => "Versions",
             Self::Danger => "Danger",
+            Self::Page { .. } => "Page",
         }
     }
 
@@ -84,36 +103,51 @@ impl Tab {
             Self::Runs => "/runs",
             Self::Versions => "/versions",
             Self::Danger => "/danger",
+            Self::Page { .. } => "/pages",
         }
     }
 
     /// Whether the tab's content refreshes itself, and the head with it.
     /// Tabs with forms keep still; there only the head is refreshed.
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Overview | Self::Events | Self::Runs)
+        matches!(
+            self,
+            Self::Overview | Self::Events | Self::Runs | Self::Page { live: true }
+        )
     }
 }
 
 /// One tab as a link.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct TabLink {
     /// Its word.
-    pub label: &'static str,
+    pub label: String,
     /// Its address below the module's.
-    pub path: &'static str,
+    pub path: String,
     /// Whether it is open.
     pub current: bool,
 }
 
 impl ModuleHead {
-    /// All tabs with the open one marked.
+    /// All tabs with the open one marked; the module's own pages after the overview.
     pub fn tabs(&self) -> Vec<TabLink> {
-        let link = |tab: Tab| TabLink {
-            label: tab.label(),
-            path: tab.path(),
-            current: tab == self.tab,
+        let link = |tab: &Tab| TabLink {
+            label: tab.label().to_owned(),
+            path: tab.path().to_owned(),
+            current: *tab == self.tab,
         };
-        Tab::ALL.into_iter().map(link).collect()
+        let own = |page: &PageTab| TabLink {
+            label: page.title.clone(),
+            path: format!("/pages/{}", page.id),
+            current: page.current,
+        };
+        let (overview, others) = Tab::ALL.split_at(1);
+        let overview = overview.iter().map(link);
+        let others = others.iter().map(link);
+        overview
+            .chain(self.pages.iter().map(own))
+            .chain(others)
+            .collect()
     }
 
     /// A running module.
@@ -127,6 +161,7 @@ impl ModuleHead {
             health: Some(Health::Healthy.into()),
             actions: Actions::for_state(ModuleState::Running, true),
             operation: None,
+            pages: Vec::new(),
             tab,
         }
     }
