@@ -44,19 +44,49 @@ impl Owner {
 
     /// Signs one input of a transaction as the owner of its output.
     fn sign(&self, transaction: &mut Transaction, input: usize, value: u64) {
+        self.sign_as(transaction, input, value, EcdsaSighashType::All);
+    }
+
+    fn sign_as(
+        &self,
+        transaction: &mut Transaction,
+        input: usize,
+        value: u64,
+        flag: EcdsaSighashType,
+    ) {
         let script = self.script();
-        let all = EcdsaSighashType::All;
         let hash = SighashCache::new(&*transaction)
-            .p2wpkh_signature_hash(input, &script, Amount::from_sat(value), all)
+            .p2wpkh_signature_hash(input, &script, Amount::from_sat(value), flag)
             .unwrap();
         let message = Message::from_digest(hash.to_byte_array());
         let mut signature = Secp256k1::new()
             .sign_ecdsa(&message, &self.secret)
             .serialize_der()
             .to_vec();
-        signature.push(1);
+        signature.push(flag as u8);
         transaction.input[input].witness =
             Witness::from_slice(&[signature, self.public.to_bytes().to_vec()]);
+    }
+
+    /// A full BIP322 signature that shows another's coin by a signature of that other which binds
+    /// nothing but the coin, as it might be found in a half-signed payment.
+    fn prove_with_found(&self, message: &str, owner: &Owner, coin: OutPoint) -> String {
+        let mut proof = to_sign(&self.script(), message);
+        let input = TxIn {
+            previous_output: coin,
+            sequence: Sequence::ZERO,
+            ..TxIn::default()
+        };
+        let mut payment = Transaction {
+            input: vec![input.clone()],
+            ..proof.clone()
+        };
+        let nothing = EcdsaSighashType::NonePlusAnyoneCanPay;
+        owner.sign_as(&mut payment, 0, COINBASE, nothing);
+        proof.input.push(input);
+        self.sign(&mut proof, 0, 0);
+        proof.input[1].witness = payment.input.remove(0).witness;
+        STANDARD.encode(serialize(&proof))
     }
 
     /// A full BIP322 signature that shows coins; all are signed as if they were this one's.
@@ -220,6 +250,14 @@ async fn proven_coins_and_blocks_weigh_and_forged_proofs_leave_nothing() {
         ),
         ("bad_proof", claim(&fresh, &second, "bm90IGEgc2lnbmF0dXJl")),
         ("bad_proof", anyone),
+        (
+            "SIGHASH_ALL",
+            claim(
+                &fresh,
+                &second,
+                &second.prove_with_found(&fresh, &first, ours[3]),
+            ),
+        ),
         ("bad_signature", signed(&fresh, &ours[3..4])),
         (
             "bad_signature",

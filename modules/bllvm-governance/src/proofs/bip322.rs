@@ -9,8 +9,8 @@ use bitcoin::hashes::Hash;
 use bitcoin::opcodes::all::OP_RETURN;
 use bitcoin::script::{Builder, Instruction, PushBytes};
 use bitcoin::{
-    Amount, OutPoint, Script, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness,
-    absolute, transaction,
+    Amount, EcdsaSighashType, OutPoint, Script, ScriptBuf, Sequence, Transaction, TxIn, TxOut,
+    Txid, Witness, absolute, transaction,
 };
 
 use crate::statement::tagged_hash;
@@ -39,6 +39,12 @@ pub enum Malformed {
              and P2TR with a signature prove an owner"
     )]
     NoOwner(usize),
+    /// Signed in a way that holds under other words, too.
+    #[error(
+        "input {0} is signed with another flag than SIGHASH_ALL, so that its signature could have \
+             been taken from elsewhere: sign it with SIGHASH_ALL"
+    )]
+    OtherFlag(usize),
 }
 
 /// The hash of a message.
@@ -161,6 +167,27 @@ fn taproot_has_owner(witness: &Witness) -> bool {
     }
 }
 
+/// Whether every signature of an input binds the whole transaction, as BIP322 requires: one made
+/// with `NONE | ANYONECANPAY` for another purpose would show its coin under anybody's words.
+///
+/// What only looks like a signature is refused with them: better a good proof made anew than a
+/// bad one taken.
+pub fn binds_all(script: &Script, input: &TxIn) -> bool {
+    let pushed = input.script_sig.instructions().flatten();
+    let pushed = pushed.filter_map(|one| match one {
+        Instruction::PushBytes(push) => Some(push.as_bytes()),
+        Instruction::Op(_) => None,
+    });
+    let taproot = script.is_p2tr();
+    // 64 bytes are SIGHASH_DEFAULT, which binds what SIGHASH_ALL binds (BIP341).
+    let all = |item: &[u8]| match item.len() {
+        65 if taproot => item[64] == EcdsaSighashType::All as u8,
+        9..=73 if !taproot && item[0] == 0x30 => item.ends_with(&[EcdsaSighashType::All as u8]),
+        _ => true,
+    };
+    pushed.chain(input.witness.iter()).all(all)
+}
+
 /// Whether bytes have the form of a DER or BIP340 signature with its flag.
 fn is_signature(item: &[u8]) -> bool {
     matches!(item.len(), 64 | 65) || ((9..=73).contains(&item.len()) && item[0] == 0x30)
@@ -188,7 +215,7 @@ mod tests {
     use bitcoin::address::NetworkUnchecked;
     use bitcoin::secp256k1::{Message, Secp256k1};
     use bitcoin::sighash::SighashCache;
-    use bitcoin::{Address, EcdsaSighashType, PublicKey};
+    use bitcoin::{Address, PublicKey};
 
     use super::*;
 
@@ -280,12 +307,38 @@ mod tests {
         );
     }
 
-    #[test]
-    fn scripts_that_anybody_satisfies_prove_nothing() {
-        let input = |witness: &[&[u8]]| TxIn {
+    fn input(witness: &[&[u8]]) -> TxIn {
+        TxIn {
             witness: Witness::from_slice(witness),
             ..TxIn::default()
-        };
+        }
+    }
+
+    #[test]
+    fn signatures_that_hold_for_other_words_prove_nothing() {
+        let taproot = ScriptBuf::from_hex(&format!("5120{}", "ab".repeat(32))).unwrap();
+        let der = |flag: u8| [&[0x30][..], &[7; 69], &[flag]].concat();
+        let schnorr = |flag: u8| [&[7; 64][..], &[flag]].concat();
+        let (good, key) = (der(1), [2; 33]);
+        assert!(binds_all(&taproot, &input(&[&[7; 64]])), "SIGHASH_DEFAULT");
+        for flag in [0x01, 0x02, 0x03, 0x81, 0x82, 0x83] {
+            let all = flag == 0x01;
+            let (der, schnorr) = (der(flag), schnorr(flag));
+            assert_eq!(binds_all(&script(), &input(&[&der, &key])), all, "{flag}");
+            assert_eq!(binds_all(&taproot, &input(&[&schnorr])), all, "{flag}");
+            let mut legacy = TxIn::default();
+            let pushed = <&PushBytes>::try_from(der.as_slice()).unwrap();
+            legacy.script_sig = Builder::new().push_slice(pushed).into_script();
+            let p2sh = Builder::new().push_int(1).into_script().to_p2sh();
+            assert_eq!(binds_all(&p2sh, &legacy), all, "{flag}");
+            // One of several, as in a script of two signatures.
+            let both = input(&[&[], &good, &der, &key]);
+            assert_eq!(binds_all(&script(), &both), all, "{flag}");
+        }
+    }
+
+    #[test]
+    fn scripts_that_anybody_satisfies_prove_nothing() {
         let signature = [1_u8; 64];
         let truth = Builder::new().push_int(1).into_script();
         assert!(!needs_owner(&truth, &input(&[])));

@@ -130,6 +130,9 @@ async fn holds(node: &Node, signed: &Transaction, spent: &[Coin]) -> Result<(), 
         if !bip322::needs_owner(&script, input) {
             return Err(Malformed::NoOwner(place).into());
         }
+        if !bip322::binds_all(&script, input) {
+            return Err(Malformed::OtherFlag(place).into());
+        }
         let number = u32::try_from(place).unwrap_or(u32::MAX);
         let verdict = node
             .verify_script(raw.clone(), number, spent.to_vec())
