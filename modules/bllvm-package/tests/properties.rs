@@ -28,6 +28,7 @@ proptest! {
         fuzzed::signatures(&data);
         fuzzed::key_set(&data);
         fuzzed::manifest(&data);
+        fuzzed::index(&data);
     }
 
     #[test]

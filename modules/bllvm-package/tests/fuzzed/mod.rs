@@ -1,8 +1,11 @@
 //! What is fuzzed: a stranger's bytes go in, and nothing may panic; what is read is written back
 //! as it was. The fuzz targets and the property tests share these.
 
-use bllvm_manifest::Manifest;
-use bllvm_package::{KeySet, Purpose, SecretKey, Signatures, check_listing};
+use bllvm_manifest::{Digest, Manifest};
+use bllvm_package::{
+    Index, IndexTrust, KeySet, Publisher, Purpose, SecretKey, Signatures, check_listing,
+    verify_index,
+};
 
 /// Reads bytes as a `module.sig`.
 pub fn signatures(data: &[u8]) {
@@ -30,5 +33,29 @@ pub fn manifest(data: &[u8]) {
         }
         let again = read.to_toml().expect("what was read can be written");
         assert_eq!(Manifest::parse(&again).expect("and read again"), read);
+    }
+}
+
+/// Reads bytes as a registry's index, looks its releases up, and asks whether it is signed.
+pub fn index(data: &[u8]) {
+    let key = SecretKey::from_seed([1; 32]).public();
+    let trust = IndexTrust {
+        registry: "example.org".to_owned(),
+        keys: Publisher::new(&[key], 1).expect("one of one key"),
+        seen: Some((1, Digest::of("an older one"))),
+        moment: "2026-11-23T00:00:00Z".parse().expect("a moment"),
+    };
+    assert!(
+        verify_index(data, data, &trust).is_err(),
+        "bytes are no signature of themselves"
+    );
+    if let Ok(read) = Index::parse(data) {
+        let again = Index::parse(&read.to_bytes());
+        assert_eq!(again.expect("what was read can be read again"), read);
+        for release in &read.releases {
+            let _ = read.why_revoked(release);
+            let _ = read.find(&release.module, None, &release.target);
+            let _ = release.check(data);
+        }
     }
 }
