@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod app;
+pub mod backups;
 pub mod clock;
 pub mod commands;
 pub mod config;

@@ -3,6 +3,7 @@
 
 mod audit;
 mod author;
+mod backups;
 mod bad_input;
 #[cfg(feature = "kernel")]
 mod base_node;

@@ -99,6 +99,7 @@ impl Chrome {
             ("/webhooks", "Webhooks", 0, ""),
             ("/audit", "Audit", 0, ""),
             ("/tokens", "Tokens", 0, ""),
+            ("/backups", "Backups", 0, ""),
             ("/settings", "Settings", 0, ""),
         ];
         entries

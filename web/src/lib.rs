@@ -32,6 +32,7 @@
 //! | `GET /operations`, `/operations/{id}`, `POST /operations/{id}/cancel` | [`pages::Operations`], [`pages::OperationPage`] |
 //! | `GET /events`, `GET /audit` | [`pages::Events`], [`pages::Audit`] |
 //! | `GET, POST /tokens {name, scope.., expires}`, `POST /tokens/{id}/revoke` | [`pages::Tokens`] |
+//! | `GET, POST /backups {passphrase}` | [`pages::Backups`] |
 //! | `GET /settings` | [`pages::Settings`] |
 //! | `GET /assets/{name}` | [`assets::find`] |
 //! | `GET /live` | stream of named events `changed` |

@@ -150,6 +150,7 @@ pub fn draw_all() -> Result<Vec<Drawn>, askama::Error> {
         "events" => pages::Events,
         "audit" => pages::Audit,
         "tokens" => pages::Tokens,
+        "backups" => pages::Backups,
         "webhooks" => pages::Webhooks,
         "delivery" => pages::DeliveryPage,
         "webhook-endpoints" => pages::Endpoints,

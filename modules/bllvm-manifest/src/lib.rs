@@ -42,9 +42,9 @@ pub use error::{ManifestError, Problem};
 pub use file::{FileError, read_bounded};
 pub use layout::LayoutError;
 pub use manifest::{
-    ByteSize, ByteSizeError, ConfigFile, DataCompatibility, MAX_MANIFEST_BYTES, Manifest, Network,
-    Outgoing, Package, PackageFile, ProtocolRange, Reload, ReloadMode, Resources, Restart, Runtime,
-    SandboxWishes, Ui, UiPage, known_keys,
+    BackupMode, ByteSize, ByteSizeError, ConfigFile, MAX_MANIFEST_BYTES, Manifest, ModuleData,
+    Network, Outgoing, Package, PackageFile, ProtocolRange, Reload, ReloadMode, Resources, Restart,
+    Runtime, SandboxWishes, Ui, UiPage, known_keys,
 };
 pub use name::{EntryPoint, ListenerName, ModuleName, NameError, RelativePath};
 pub use schema::{

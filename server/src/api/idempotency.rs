@@ -26,8 +26,9 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Longest key.
 const MAX_KEY: usize = 128;
-/// Answers that hold a secret are not kept.
-const NOT_KEPT: [&str; 3] = [
+/// Answers that hold a secret are not kept, nor digests of requests that do.
+const NOT_KEPT: [&str; 4] = [
+    "/api/v1/backups",
     "/api/v1/tokens",
     "/api/v1/login-codes",
     "/api/v1/webhooks/sources",
@@ -79,7 +80,7 @@ pub async fn idempotency(State(api): State<Api>, request: Request, next: Next) -
     }
 }
 
-/// Whether the answer at an address may hold a secret that is shown once.
+/// Whether a request to an address, or its answer, may hold a secret.
 fn holds_a_secret(path: &str) -> bool {
     let rotation = path.starts_with("/api/v1/webhooks/sources/") && path.ends_with("/rotate");
     rotation || NOT_KEPT.contains(&path)

@@ -38,7 +38,7 @@ pub use state::{Api, Parts};
 fn resources() -> OpenApiRouter<Api> {
     use v1::modules::{self, config};
     use v1::webhooks::{deliveries, endpoints, messages, reconcile, replay, sources};
-    use v1::{audit, events, host, node, operations, publishers, releases, tokens};
+    use v1::{audit, backups, events, host, node, operations, publishers, releases, tokens};
 
     OpenApiRouter::default()
         .routes(routes!(
@@ -137,6 +137,10 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(deliveries::get_webhook_body))
         .routes(routes!(replay::replay_webhook_delivery))
         .routes(routes!(replay::replay_webhook_deliveries))
+        .routes(routes!(
+            backups::list::list_backups,
+            backups::create::create_backup
+        ))
         .routes(routes!(
             endpoints::list_webhook_endpoints,
             endpoints::create_webhook_endpoint

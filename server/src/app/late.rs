@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::control::Fleet;
 use crate::model::{Grant, ObservedState};
-use crate::supervisor::{CallFailure, Observed, Supervisor};
+use crate::supervisor::{CallFailure, Hold, Observed, Supervisor};
 
 /// A fleet that is still empty, and is the supervisor's from [`LateFleet::arrive`] on.
 #[derive(Clone, Debug, Default)]
@@ -73,5 +73,12 @@ impl Fleet for LateFleet {
 
     async fn validate(&self, name: &ModuleName, config: &Value) -> Option<ConfigVerdict> {
         self.0.get()?.validate(name, config).await
+    }
+
+    async fn hold(&self, name: &ModuleName) -> Option<Hold> {
+        match self.0.get() {
+            Some(supervisor) => supervisor.hold(name).await,
+            None => Some(Hold::of_nothing()),
+        }
     }
 }

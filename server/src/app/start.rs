@@ -17,7 +17,7 @@ use crate::api::auth::origin::Hosts;
 use crate::api::{self, Api, Listener};
 use crate::config::{Backend, Config};
 use crate::configuration::Configurations;
-use crate::control::{Control, ControlParts, ControlSettings};
+use crate::control::{BackupSettings, Control, ControlParts, ControlSettings};
 use crate::dashboard;
 use crate::face::Face;
 use crate::journal::Journal;
@@ -235,6 +235,11 @@ fn control_settings(config: &Config) -> ControlSettings {
         },
         entries: config.modules.by_name.clone(),
         call_deadline: config.limits.call_deadline,
+        backups: BackupSettings {
+            dir: config.backup.dir.clone(),
+            recipients: config.backup.recipients.clone(),
+            config_file: config.file.clone(),
+        },
         ..ControlSettings::new(&config.data_dir)
     }
 }

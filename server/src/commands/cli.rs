@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::exit::CommandError;
 use super::{
-    base_node, config, doctor, events, login, module, node, openapi, operation, run, status, token,
-    trust, webhook,
+    backup, base_node, config, doctor, events, login, module, node, openapi, operation, run,
+    status, token, trust, webhook,
 };
 use crate::config::{Config, ConfigError, Overrides, Surroundings};
 
@@ -125,6 +125,9 @@ pub enum Command {
     /// Take in webhooks of sources, send webhooks to endpoints, and look at both
     #[command(subcommand)]
     Webhook(webhook::Webhook),
+    /// Make, check and restore encrypted backups
+    #[command(subcommand)]
+    Backup(backup::Backup),
     /// Check the data directory, the database, ports, programs and disk space
     Doctor,
     /// Print the OpenAPI description of the REST API
@@ -155,6 +158,7 @@ impl Cli {
             Command::Token(command) => command.run(options).await,
             Command::Trust(command) => command.run(options).await,
             Command::Webhook(command) => command.run(options).await,
+            Command::Backup(command) => Box::pin(command.run(options)).await,
             Command::Doctor => doctor::run(options).await,
             Command::Openapi => openapi::run(),
             Command::Config(command) => command.run(options),

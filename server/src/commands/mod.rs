@@ -7,6 +7,7 @@
 #[macro_use]
 mod output;
 
+mod backup;
 mod base_node;
 mod cli;
 mod client;

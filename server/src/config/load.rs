@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::layers::{self, Settings};
 use super::reader::{Key, Reader};
 use super::{
-    Config, ConfigError, Database, Face, Http, Limits, Modules, Node, Telemetry, WebhookSettings,
-    database, face, http, limits, modules, node, telemetry, webhooks,
+    Backup, Config, ConfigError, Database, Face, Http, Limits, Modules, Node, Telemetry,
+    WebhookSettings, backup, database, face, http, limits, modules, node, telemetry, webhooks,
 };
 
 /// The configuration file's name in the data directory.
@@ -114,6 +114,7 @@ pub fn load(overrides: &Overrides, around: &Surroundings) -> Result<Config, Conf
         telemetry: Telemetry::read(&mut reader),
         limits: Limits::read(&mut reader),
         webhooks: WebhookSettings::read(&mut reader),
+        backup: Backup::read(&mut reader, &data_dir),
         file: file.map(|(path, _)| path),
         data_dir,
     };
@@ -136,6 +137,7 @@ pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
         modules::KEYS,
         limits::KEYS,
         webhooks::KEYS,
+        backup::KEYS,
         telemetry::KEYS,
     ]
     .into_iter()

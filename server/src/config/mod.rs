@@ -3,6 +3,7 @@
 //! Only this folder reads the environment. Unknown keys are errors; each error names the key and
 //! where it was set. Texts become domain types here and nowhere later.
 
+mod backup;
 mod core;
 mod database;
 mod face;
@@ -23,6 +24,7 @@ mod webhooks;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use backup::Backup;
 pub use database::Database;
 pub use face::Face;
 pub use http::Http;
@@ -58,6 +60,8 @@ pub struct Config {
     pub limits: Limits,
     /// Webhooks that go out.
     pub webhooks: WebhookSettings,
+    /// Backups.
+    pub backup: Backup,
 }
 
 /// One setting that cannot be used.

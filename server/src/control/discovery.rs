@@ -10,6 +10,7 @@ use super::handle::{blocking, lock};
 use super::requests::Stray;
 use super::rights::requested;
 use super::{ConfigInput, Control, ControlError, LoadRequest, ModuleEntry, SetConfig};
+use crate::backups::BackupsFolder;
 use crate::model::{Actor, ConfigSource, DesiredState, Module, Source, TrustClass};
 use crate::packages::{self, Candidate, CargoScanner, Scanner, Seen};
 use crate::store::StoreError;
@@ -36,6 +37,7 @@ impl Control {
     /// Makes the modules directory and removes what a crash left half-done.
     pub(super) async fn sweep(&self) -> Result<(), ControlError> {
         let places = self.places().clone();
+        let backups = BackupsFolder::new(self.backups_dir());
         let versions = self.store().versions().await?;
         let used: BTreeSet<Digest> = versions
             .values()
@@ -44,6 +46,9 @@ impl Control {
             .collect();
         blocking(move || {
             packages::sweep_versions(&places, &used)
+                .map_err(|error| ControlError::files(error.to_string()))?;
+            backups
+                .sweep()
                 .map_err(|error| ControlError::files(error.to_string()))?;
             sweep_asked(&places.data_dir)
                 .map_err(|error| ControlError::files(format!("module-data: {error}")))?;

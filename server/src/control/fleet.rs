@@ -9,7 +9,7 @@ use bllvm_manifest::ModuleName;
 use serde_json::Value;
 
 use crate::model::Grant;
-use crate::supervisor::{CallFailure, Observed, Supervisor};
+use crate::supervisor::{CallFailure, Hold, Observed, Supervisor};
 
 /// The running modules.
 #[async_trait]
@@ -38,6 +38,10 @@ pub trait Fleet: Send + Sync + 'static {
 
     /// Asks a running module to judge a configuration; none where it does not run.
     async fn validate(&self, name: &ModuleName, config: &Value) -> Option<ConfigVerdict>;
+
+    /// Ends a module's process and keeps the next one from starting; none where it did not end in
+    /// time.
+    async fn hold(&self, name: &ModuleName) -> Option<Hold>;
 }
 
 #[async_trait]
@@ -71,5 +75,9 @@ impl Fleet for Supervisor {
 
     async fn validate(&self, name: &ModuleName, config: &Value) -> Option<ConfigVerdict> {
         Supervisor::validate(self, name, config).await
+    }
+
+    async fn hold(&self, name: &ModuleName) -> Option<Hold> {
+        Supervisor::hold(self, name).await
     }
 }

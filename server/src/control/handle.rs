@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::hand_edits::Files;
 use super::requests::{Stray, no_module};
-use super::{ControlError, Fleet};
+use super::{BackupSettings, ControlError, Fleet};
 use crate::configuration::Configurations;
 use crate::model::{Actor, Id, Module};
 use crate::node::{ReadNode, SubmitNode};
@@ -47,6 +47,8 @@ pub struct ControlSettings {
     pub call_deadline: Duration,
     /// How long a module may take to stop before its uninstall gives up.
     pub stop_deadline: Duration,
+    /// Where backups lie, and who opens them.
+    pub backups: BackupSettings,
 }
 
 impl ControlSettings {
@@ -54,6 +56,10 @@ impl ControlSettings {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let data_dir = data_dir.into();
         Self {
+            backups: BackupSettings {
+                dir: data_dir.join("backups"),
+                ..BackupSettings::default()
+            },
             places: Places {
                 modules_dir: data_dir.join("modules"),
                 data_dir,
@@ -112,6 +118,8 @@ pub(super) struct Inner {
     pub(super) files: Files,
     /// Held while a look at the modules directory is recorded, or a version changes its place there.
     pub(super) folders: tokio::sync::Mutex<()>,
+    /// Held while a backup is made.
+    pub(super) backing_up: Arc<tokio::sync::Mutex<()>>,
     /// What discovery cannot name.
     pub(super) strays: Mutex<Vec<Stray>>,
 }
@@ -130,6 +138,7 @@ impl Control {
             cancels: Mutex::default(),
             files: Files::default(),
             folders: tokio::sync::Mutex::default(),
+            backing_up: Arc::default(),
             strays: Mutex::default(),
         }))
     }

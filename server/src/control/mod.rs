@@ -8,6 +8,7 @@
 //! Nothing here speaks HTTP or starts a process; `discovery` and `hand_edits` are the two loops that
 //! turn what people do in the file system into the same verbs.
 
+mod backups;
 mod calls;
 mod change_over;
 mod config;
@@ -36,6 +37,7 @@ mod webhooks;
 #[cfg(test)]
 mod tests;
 
+pub use backups::{BackupRequest, BackupSettings};
 pub use discovery::changed_program;
 pub use endpoints::{NewEndpoint, Tested};
 pub use error::{ControlCode, ControlError};

@@ -39,6 +39,7 @@ impl Control {
                 OperationKind::Upgrade | OperationKind::Rollback => {
                     self.resume_change(operation, &open.params).await;
                 }
+                OperationKind::Backup => self.end_lost_backup(operation).await,
                 OperationKind::Load
                 | OperationKind::Unload
                 | OperationKind::Reload

@@ -108,6 +108,7 @@ fn action(path: &str) -> &'static str {
         "cancel" => actions::CANCEL_OPERATION,
         "tokens" => actions::CREATE_TOKEN,
         "revoke" => actions::REVOKE_TOKEN,
+        "backups" => actions::CREATE_BACKUP,
         _ => "post_form",
     }
 }

@@ -9,6 +9,7 @@ mod actions;
 mod address;
 mod assets;
 mod audit;
+mod backups;
 mod endpoints;
 mod events;
 mod form;
@@ -75,6 +76,7 @@ fn pages() -> Router<Api> {
         .route("/deliveries/replay-dead", post(webhooks::replay_dead))
         .route("/deliveries/{id}", get(webhooks::show))
         .route("/deliveries/{id}/replay", post(webhooks::replay))
+        .route("/backups", get(backups::list).post(backups::create))
         .merge(of_endpoints())
         .route("/settings", get(settings::show))
 }

@@ -26,6 +26,8 @@ words! {
         Upgrade = "upgrade",
         /// Put the version before back in place.
         Rollback = "rollback",
+        /// Make a backup.
+        Backup = "backup",
         /// Mine blocks (regtest).
         Mine = "mine",
     }

@@ -17,4 +17,6 @@ pub use folder::{
 pub use places::Places;
 pub use scan::{Scanner, Seen, digest_of, prints_its_schema, unknown_capabilities};
 pub use schema::{SchemaProblem, read_schema};
-pub use versions::{is_in_place, keep, keep_installed, put_in_place, sweep_versions};
+pub use versions::{
+    copy_installed, is_in_place, keep, keep_installed, put_in_place, sweep_versions,
+};

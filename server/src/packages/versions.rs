@@ -68,28 +68,43 @@ pub fn keep_installed(
     id: Id,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Digest, PackageError> {
+    let versions = places.versions();
+    fs::create_dir_all(&versions).map_err(io_at(&versions))?;
+    let incoming = versions.join(format!("{INCOMING}{id}"));
+    let kept =
+        copy_installed(places, name, &incoming, cancelled).and_then(|()| settle(places, &incoming));
+    if kept.is_err() {
+        let _ = fs::remove_dir_all(&incoming);
+    }
+    kept
+}
+
+/// Copies the version that is in place, without its configuration, to a new folder. Blocks.
+///
+/// # Errors
+/// See [`PackageError`].
+pub fn copy_installed(
+    places: &Places,
+    name: &ModuleName,
+    to: &Path,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<(), PackageError> {
     let folder = places.module(name);
     let read = Manifest::read(&folder.join(layout::MANIFEST_FILE));
     let package = read.ok().and_then(|manifest| manifest.package);
     let Some(package) = package else {
-        return keep(places, &look_at(&folder, None)?, None, id, cancelled);
+        let taken = look_at(&folder, None)?;
+        return copy_all(&taken, None, to, cancelled).and_then(|()| without_configuration(to));
     };
-    let versions = places.versions();
-    fs::create_dir_all(&versions).map_err(io_at(&versions))?;
-    let incoming = versions.join(format!("{INCOMING}{id}"));
-    let _ = fs::remove_dir_all(&incoming);
-    fs::create_dir(&incoming).map_err(io_at(&incoming))?;
+    let _ = fs::remove_dir_all(to);
+    fs::create_dir(to).map_err(io_at(to))?;
     let own = [layout::MANIFEST_FILE, layout::SIGNATURE_FILE];
     let listed = package.files.iter().map(|file| file.path.as_str());
     let mut all: BTreeMap<String, PathBuf> = BTreeMap::new();
     for path in own.into_iter().chain(listed) {
         all.insert(path.to_owned(), folder.join(path));
     }
-    let kept = copy_files(&all, &incoming, cancelled).and_then(|()| settle(places, &incoming));
-    if kept.is_err() {
-        let _ = fs::remove_dir_all(&incoming);
-    }
-    kept
+    copy_files(&all, to, cancelled)
 }
 
 /// A module's configuration belongs to the module, not to a version.

@@ -8,6 +8,7 @@
 
 mod audit;
 pub mod commands;
+mod copy;
 mod endpoints;
 mod error;
 mod events;
@@ -39,6 +40,7 @@ mod webhooks;
 mod writer;
 
 pub use audit::AuditFilter;
+pub use copy::{Holdings, fit_copy, newest_migration};
 pub use endpoints::{DueMessage, MessageFilter, SealedEndpointKey};
 pub use error::StoreError;
 pub use events::Pruned;
@@ -46,7 +48,7 @@ pub(crate) use feed::Recorded;
 pub use handle::Store;
 pub use idempotency::Remembered;
 pub use modules::{GrantRecord, ObservedRecord};
-pub use open::{Options, Synchronous};
+pub use open::{FILE as DATABASE_FILE, Options, Synchronous};
 pub use operations::{OperationFilter, Resumable};
 pub use page::{Page, PageRequest};
 pub use reconciles::KeptReconcile;

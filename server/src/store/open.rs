@@ -19,7 +19,7 @@ use super::writer::{QUEUE, Writer};
 use crate::clock::SharedClock;
 
 /// The database in the data directory.
-pub(super) const FILE: &str = "bllvm.sqlite";
+pub const FILE: &str = "bllvm.sqlite";
 /// Intake of events stops below so many free bytes.
 const DISK_FLOOR: u64 = 512 << 20;
 const READERS: u32 = 4;
@@ -138,11 +138,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
             .fetch_one(&mut *connection)
             .await?
     };
-    let known = MIGRATIONS
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
+    let known = newest_migration();
     if found > known {
         return Err(StoreError::NewerDatabase { found, known });
     }
@@ -158,6 +154,12 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
                 detail: other.to_string(),
             },
         })
+}
+
+/// The newest migration of this program.
+pub(super) fn newest_migration() -> i64 {
+    let all = MIGRATIONS.iter().map(|migration| migration.version);
+    all.max().unwrap_or(0)
 }
 
 /// The newest event's number, also when it was pruned, and the bytes up to it.

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct Desired {
     /// It shall run: wanted, enabled, confirmed, and the host is not ending.
     pub run: bool,
+    /// It is kept from running for a moment, whatever is wanted.
+    pub held: bool,
     /// Something it needs is not there, so that a start would be in vain.
     pub blocked: bool,
     /// An operator asked for a change of configuration or program.
@@ -60,7 +62,9 @@ pub enum Action {
 pub fn decide(desired: Desired, now: Now, time: Duration) -> Action {
     match (now, desired.run) {
         (Now::Starting | Now::Running, false) => Action::Stop,
+        (Now::Starting | Now::Running, true) if desired.held => Action::Stop,
         (Now::BackingOff { .. } | Now::Failed, false) => Action::Settle,
+        (_, true) if desired.held => Action::Rest,
         (Now::Running, true) if desired.reload => Action::Reload,
         (Now::BackingOff { until }, true) if time < until => Action::WaitUntil(until),
         (Now::Failed, true) if !desired.mended => Action::Rest,
@@ -146,11 +150,14 @@ mod tests {
     }
 
     fn desired() -> impl Strategy<Value = Desired> {
-        any::<(bool, bool, bool, bool)>().prop_map(|(run, blocked, reload, mended)| Desired {
-            run,
-            blocked,
-            reload,
-            mended,
+        any::<(bool, bool, bool, bool, bool)>().prop_map(|(run, held, blocked, reload, mended)| {
+            Desired {
+                run,
+                held,
+                blocked,
+                reload,
+                mended,
+            }
         })
     }
 
@@ -201,7 +208,7 @@ mod tests {
                 world.act(action);
                 world.meet(fate);
             }
-            let desired = Desired { run, blocked: false, reload: false, mended: true };
+            let desired = Desired { run, held: false, blocked: false, reload: false, mended: true };
             for _ in 0..6 {
                 let action = decide(desired, world.now, world.time);
                 world.act(action);
@@ -214,12 +221,12 @@ mod tests {
         }
 
         #[test]
-        fn what_is_not_wanted_or_blocked_is_never_started(desired in desired(), ms in 0_u64..1000) {
+        fn what_is_not_wanted_or_held_or_blocked_is_never_started(desired in desired(), ms in 0_u64..1000) {
             let until = Duration::from_millis(500);
             for now in [Now::Stopped, Now::BackingOff { until }, Now::Failed] {
                 let action = decide(desired, now, Duration::from_millis(ms));
                 if action == Action::Start {
-                    prop_assert!(desired.run && !desired.blocked);
+                    prop_assert!(desired.run && !desired.held && !desired.blocked);
                     let waits = matches!(now, Now::BackingOff { .. });
                     prop_assert!(!waits || ms >= 500);
                     prop_assert!(now != Now::Failed || desired.mended);

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::context::{Context, Parts};
+use super::hold::{self, Hold};
 use super::registry::Serving;
 use super::{CallFailure, Observed, ShutdownReport, fleet, sampling};
 use crate::model::Grant;
@@ -124,6 +125,18 @@ impl Supervisor {
     /// Forgets crashes and faults: the module is tried again at once.
     pub fn reset_backoff(&self, module: &ModuleName) {
         self.context.registry.retry(module);
+    }
+
+    /// Ends a module's process and keeps the next one from starting, until the hold is dropped. None
+    /// where it did not end in time.
+    pub async fn hold(&self, module: &ModuleName) -> Option<Hold> {
+        let settings = &self.context.settings;
+        // A start that is under way is waited for, and then its stop.
+        let patience = settings.hello_deadline
+            + settings.ready_deadline
+            + settings.drain_deadline
+            + settings.term_deadline * 2;
+        hold::hold(&self.context, module, patience).await
     }
 
     /// Stops every module, those that need others first, all within one deadline. What is wanted

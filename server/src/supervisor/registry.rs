@@ -12,6 +12,7 @@ use bllvm_manifest::{ModuleName, Resources};
 use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use super::hold::Holding;
 use super::{CallFailure, Observed};
 use crate::clock::SharedClock;
 use crate::ipc::{ParamsSchemas, Rights, Submissions};
@@ -34,6 +35,8 @@ pub struct Entry {
     pub(crate) observed: watch::Sender<Observed>,
     pub(crate) serving: watch::Sender<Serving>,
     pub(crate) wake: Notify,
+    /// Whether it is kept from running for a moment.
+    pub(crate) hold: watch::Sender<Holding>,
     pub(crate) rights: Rights,
     pub(crate) submissions: Arc<Submissions>,
     pub(crate) feed_turn: Arc<Semaphore>,
@@ -103,6 +106,7 @@ impl Registry {
                 observed: watch::Sender::new(Observed::stopped(self.clock.0.now())),
                 serving: watch::Sender::new(Serving::Nobody),
                 wake: Notify::new(),
+                hold: watch::Sender::default(),
                 rights: Rights::default(),
                 submissions: Arc::new(Submissions::new(self.submissions_per_minute)),
                 feed_turn: Arc::new(Semaphore::new(1)),

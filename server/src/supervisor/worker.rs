@@ -20,6 +20,7 @@ use super::context::Context;
 use super::decide::{Action, Desired, Now, decide};
 use super::dependencies::{self, Neighbour, Neighbours, Wait};
 use super::fault::{StartFailure, describe};
+use super::hold::Holding;
 use super::instance::{Instance, Plan};
 use super::listeners::Listeners;
 use super::registry::Serving;
@@ -127,6 +128,7 @@ impl Worker {
                 Action::Reload => Box::pin(self.reload()).await,
                 Action::Settle => self.settle().await,
                 Action::Rest => {
+                    self.acknowledge_hold();
                     self.show_wait().await;
                     if self.answer_operation().await {
                         continue;
@@ -230,9 +232,23 @@ impl Worker {
         let wanted = self.module.desired == DesiredState::Running && self.module.enabled;
         Desired {
             run: wanted && !self.context.is_ending(),
+            held: *self.entry.hold.borrow() != Holding::Free,
             blocked: self.waits.is_some(),
             reload: self.wants_reload(),
             mended: self.faulty.as_ref() != Some(&self.circumstances()),
+        }
+    }
+
+    /// Whoever keeps it from running is told that nothing runs.
+    fn acknowledge_hold(&self) {
+        if self.instance.is_none() {
+            self.entry.hold.send_if_modified(|state| {
+                let asked = *state == Holding::Asked;
+                if asked {
+                    *state = Holding::Kept;
+                }
+                asked
+            });
         }
     }
 

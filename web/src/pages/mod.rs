@@ -1,6 +1,7 @@
 //! The pages: one view struct each, with samples for its hard states.
 
 mod audit;
+mod backups;
 mod endpoints;
 mod error;
 mod events;
@@ -17,6 +18,7 @@ mod tokens;
 mod webhooks;
 
 pub use audit::{Audit, AuditRow};
+pub use backups::{BackupRow, Backups};
 pub use endpoints::{
     EndpointForm, EndpointPage, EndpointRow, Endpoints, FreshKey, KeyRow, MessagePage, MessageRow,
     TryRow,

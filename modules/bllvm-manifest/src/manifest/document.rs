@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use toml::Table;
 use utoipa::ToSchema;
 
-use super::lifecycle::{ConfigFile, DataCompatibility, Reload, Restart, Runtime, SandboxWishes};
+use super::lifecycle::{ConfigFile, ModuleData, Reload, Restart, Runtime, SandboxWishes};
 use super::network::Network;
 use super::package::Package;
 use super::protocol::ProtocolRange;
@@ -69,8 +69,8 @@ pub struct Manifest {
     /// Where its configuration's schema lies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<ConfigFile>,
-    /// Who else can read its data.
-    pub data: DataCompatibility,
+    /// Who else can read its data, and how it is backed up.
+    pub data: ModuleData,
     /// How it shows itself.
     pub ui: Ui,
     /// How it is reloaded.
@@ -210,7 +210,7 @@ impl Manifest {
         let resources = Resources::read(top);
         let sandbox = SandboxWishes::read(top);
         let config = ConfigFile::read(top);
-        let data = DataCompatibility::read(top, version.as_ref());
+        let data = ModuleData::read(top, version.as_ref());
         let ui = Ui::read(top);
         let reload = Reload::read(top);
         let restart = Restart::read(top);

@@ -38,7 +38,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ),
     ("sandbox", &["programs"]),
     ("config", &["schema"]),
-    ("data", &["compatible_from"]),
+    ("data", &["compatible_from", "backup", "exclude"]),
     ("ui", &["title", "icon", "status", "pages"]),
     ("ui.pages", &["id", "title", "method", "listed"]),
     ("reload", &["mode"]),

@@ -44,17 +44,67 @@ impl SandboxWishes {
     }
 }
 
-/// `[data]`: which older versions can read this version's data.
+/// What a backup does about a module's data directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupMode {
+    /// The module is stopped while its files are copied, and started again.
+    #[default]
+    Stop,
+    /// Its files may be copied while it runs.
+    Copy,
+    /// Its files are left out: it makes them anew.
+    None,
+}
+
+impl BackupMode {
+    /// The word used in `module.toml` and everywhere people see it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Copy => "copy",
+            Self::None => "none",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::str::FromStr for BackupMode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Stop, Self::Copy, Self::None]
+            .into_iter()
+            .find(|mode| mode.as_str() == text)
+            .ok_or("is no way to back data up")
+    }
+}
+
+/// `[data]`: which older versions can read this version's data, and how it is backed up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct DataCompatibility {
+pub struct ModuleData {
     /// The oldest version this one can hand its data back to; absent means none
     /// but this very version.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub compatible_from: Option<Version>,
+    /// What a backup does about its directory; absent means that the module is stopped for it.
+    #[serde(skip_serializing_if = "BackupMode::is_default")]
+    #[schema(required = false)]
+    pub backup: BackupMode,
+    /// Files and folders in its directory that no backup needs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub exclude: Vec<RelativePath>,
 }
 
-impl DataCompatibility {
+impl ModuleData {
+    const MOST_EXCLUDED: usize = 64;
+
     pub(super) fn read(top: &mut Section<'_>, own: Option<&Version>) -> Self {
         let Some(mut section) = top.section("data") else {
             return Self::default();
@@ -71,7 +121,12 @@ impl DataCompatibility {
                 "name this version or an older one",
             );
         }
-        Self { compatible_from }
+        let help = "one of \"stop\", \"copy\", \"none\"";
+        Self {
+            compatible_from,
+            backup: section.parsed("backup", help).unwrap_or_default(),
+            exclude: section.text_list("exclude", Self::MOST_EXCLUDED, str::parse::<RelativePath>),
+        }
     }
 }
 

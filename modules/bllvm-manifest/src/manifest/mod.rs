@@ -14,7 +14,7 @@ mod ui;
 pub use document::{MAX_MANIFEST_BYTES, Manifest};
 pub use keys::known_keys;
 pub use lifecycle::{
-    ConfigFile, DataCompatibility, Reload, ReloadMode, Restart, Runtime, SandboxWishes,
+    BackupMode, ConfigFile, ModuleData, Reload, ReloadMode, Restart, Runtime, SandboxWishes,
 };
 pub use network::{Network, Outgoing};
 pub use package::{Package, PackageFile};

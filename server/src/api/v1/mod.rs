@@ -5,6 +5,7 @@
 )]
 
 pub mod audit;
+pub mod backups;
 pub mod events;
 pub mod health;
 pub mod host;

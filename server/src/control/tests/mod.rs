@@ -34,7 +34,7 @@ use crate::model::{
 };
 use crate::node::NoNode;
 use crate::store::{AuditFilter, PageRequest, Store};
-use crate::supervisor::{Asker, CallFailure, Observed, SupervisorSettings};
+use crate::supervisor::{Asker, CallFailure, Hold, Observed, SupervisorSettings};
 use crate::webhooks::Webhooks;
 use crate::webhooks::outgoing::AllowedAddresses;
 
@@ -81,6 +81,10 @@ impl Fleet for Told {
     async fn validate(&self, name: &ModuleName, _: &Value) -> Option<ConfigVerdict> {
         self.observed(name)?;
         Some(lock(&self.verdict).clone())
+    }
+
+    async fn hold(&self, _: &ModuleName) -> Option<Hold> {
+        Some(Hold::of_nothing())
     }
 }
 

@@ -38,6 +38,7 @@ pub fn target(operation: &Operation) -> String {
     match (&operation.module, operation.kind) {
         (Some(name), _) => name.to_string(),
         (None, OperationKind::Mine) => "blocks".to_owned(),
+        (None, OperationKind::Backup) => "the node".to_owned(),
         (None, OperationKind::Upgrade | OperationKind::Rollback) => "the version".to_owned(),
         (None, _) => String::new(),
     }
@@ -104,6 +105,18 @@ fn result(operation: &Operation) -> String {
             let count = mined.map_or(operation.done, |hashes| hashes.len() as u64);
             format!("Mined {}.", format::plural(count, "block", "blocks"))
         }
+        (None, OperationKind::Backup) => {
+            let text = |key: &str| operation.result[key].as_str().unwrap_or_default();
+            let size = operation.result["size"].as_u64().unwrap_or(0);
+            let left_out = operation.result["left_out"].as_array();
+            let left_out = left_out.map_or(0, Vec::len) as u64;
+            let mut words = format!("{} is made ({}).", text("name"), format::bytes(size));
+            if left_out > 0 {
+                let things = format::plural(left_out, "thing was", "things were");
+                words = format!("{words} {things} left out; the operation's result says why.");
+            }
+            words
+        }
         _ => String::new(),
     }
 }
@@ -133,6 +146,7 @@ pub fn outcome(operation: &Operation) -> (Tone, String) {
             "changed",
         ),
         OperationKind::Mine => (result(operation), "mined"),
+        OperationKind::Backup => (result(operation), "backed up"),
     };
     let why = operation
         .failure

@@ -78,6 +78,7 @@ async fn no_form_does_anything_without_the_sessions_token() {
         "/operations/01J0000000000000000000000A/cancel",
         "/tokens",
         "/tokens/01J0000000000000000000000A/revoke",
+        "/backups",
         "/modules/add",
         "/modules/clock/load",
         "/modules/clock/unload",

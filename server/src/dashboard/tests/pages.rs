@@ -23,7 +23,8 @@ const OF_A_MODULE: [&str; 10] = [
     "/runs",
     "/danger",
 ];
-const OTHERS: [&str; 16] = [
+const OTHERS: [&str; 17] = [
+    "/backups",
     "/",
     "/modules",
     "/node",

@@ -66,6 +66,8 @@ pub mod actions {
     pub const CALL_MODULE: &str = "call_module";
     /// An operation was ended.
     pub const CANCEL_OPERATION: &str = "cancel_operation";
+    /// A backup was asked for.
+    pub const CREATE_BACKUP: &str = "create_backup";
     /// Blocks were asked for.
     pub const MINE_BLOCKS: &str = "mine_blocks";
     /// Transactions were sent to the network.
