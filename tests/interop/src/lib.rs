@@ -43,9 +43,11 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("its address").port()
 }
 
-/// A running node with a regtest chain of its own.
+/// A running node on regtest.
 pub struct Node {
     child: Child,
+    /// What this one asks by Bitcoin Core's RPC, if it has no chain of its own.
+    _beneath: Option<Box<Node>>,
     folder: TempDir,
     /// Where its face listens.
     pub port: u16,
@@ -56,8 +58,26 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts the program that `BLLVM_NODE` names.
-    pub fn start() -> Self {
+    /// Starts the program that `BLLVM_NODE` names, with a chain of its own.
+    pub fn embedded() -> Self {
+        Self::start(&["node.backend=embedded".to_owned()], None)
+    }
+
+    /// Starts it twice: one with a chain of its own, and this one, for which that one's face is the
+    /// Bitcoin Core it stands on.
+    pub fn on_core() -> Self {
+        let beneath = Self::embedded();
+        let cookie = beneath.folder().join("data/.cookie");
+        let settings = [
+            "node.backend=core".to_owned(),
+            format!("node.core_url=http://127.0.0.1:{}", beneath.port),
+            format!("node.core_cookie={}", cookie.display()),
+            "node.core_poll=50 ms".to_owned(),
+        ];
+        Self::start(&settings, Some(Box::new(beneath)))
+    }
+
+    fn start(settings: &[String], beneath: Option<Box<Node>>) -> Self {
         let program = std::env::var("BLLVM_NODE")
             .expect("BLLVM_NODE names the program to test; tests/interop/run sets it");
         let folder = tempfile::Builder::new().prefix("bllvm-interop-").tempdir();
@@ -73,6 +93,7 @@ impl Node {
             .args(["--set", "http.listen=127.0.0.1:0"])
             .args(["--set", "face.listen=127.0.0.1:0"])
             .args(["--set", "modules.cargo_bin="])
+            .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log twice"))
             .stderr(log)
@@ -87,6 +108,7 @@ impl Node {
         });
         Self {
             child,
+            _beneath: beneath,
             folder,
             port,
             password,

@@ -86,16 +86,24 @@ fn pay(from: &Peer, to: &Peer, amount_msat: u64) {
 }
 
 #[test]
-fn two_ldk_nodes_open_a_channel_pay_each_other_and_close_it() {
-    let base = Node::start();
-    let (alice, bob) = (Peer::start(&base, "alice"), Peer::start(&base, "bob"));
+fn two_ldk_nodes_pay_each_other_on_the_embedded_node() {
+    open_pay_and_close(&Node::embedded());
+}
+
+#[test]
+fn two_ldk_nodes_pay_each_other_on_a_node_that_stands_on_core() {
+    open_pay_and_close(&Node::on_core());
+}
+
+fn open_pay_and_close(base: &Node) {
+    let (alice, bob) = (Peer::start(base, "alice"), Peer::start(base, "bob"));
     for peer in [&alice, &bob] {
         let address = peer.node.onchain_payment().new_address().unwrap();
         base.mine(1, &address);
     }
     base.bury(100);
-    alice.catch_up(&base);
-    bob.catch_up(&base);
+    alice.catch_up(base);
+    bob.catch_up(base);
     assert_eq!(alice.on_chain_sat(), FUNDS_SAT);
     assert_eq!(bob.on_chain_sat(), FUNDS_SAT);
 
@@ -117,8 +125,8 @@ fn two_ldk_nodes_open_a_channel_pay_each_other_and_close_it() {
         base.rpc.get_mempool_entry(&funding.txid).ok()
     });
     base.bury(6);
-    alice.catch_up(&base);
-    bob.catch_up(&base);
+    alice.catch_up(base);
+    bob.catch_up(base);
     for peer in [&alice, &bob] {
         peer.event("the channel is ready", |event| {
             matches!(event, Event::ChannelReady { .. }).then_some(())
@@ -143,8 +151,8 @@ fn two_ldk_nodes_open_a_channel_pay_each_other_and_close_it() {
     });
     base.bury(6);
     until("both wallets have their part", || {
-        alice.catch_up(&base);
-        bob.catch_up(&base);
+        alice.catch_up(base);
+        bob.catch_up(base);
         let gained = bob.on_chain_sat().checked_sub(FUNDS_SAT)?;
         // Half of the channel, and what alice paid more than she got.
         (gained >= CHANNEL_SAT / 2 + 14_000 && alice.node.list_channels().is_empty()).then_some(())

@@ -53,9 +53,17 @@ impl<'a> Follower<'a> {
 }
 
 #[test]
-fn a_bdk_wallet_finds_sends_and_follows_a_reorganisation() {
-    let node = Node::start();
-    let mut follower = Follower::on(&node);
+fn a_bdk_wallet_finds_sends_and_follows_a_reorganisation_of_the_embedded_node() {
+    follow_a_reorganisation(&Node::embedded());
+}
+
+#[test]
+fn a_bdk_wallet_does_the_same_on_a_node_that_stands_on_core() {
+    follow_a_reorganisation(&Node::on_core());
+}
+
+fn follow_a_reorganisation(node: &Node) {
+    let mut follower = Follower::on(node);
     let own = follower.wallet.reveal_next_address(KeychainKind::External);
     node.mine(2, &own.address);
     node.bury(98);
@@ -146,7 +154,12 @@ fn empty_block(rpc: &Client, prev: BlockHash, height: u32) -> Block {
 
 #[test]
 fn every_answer_has_the_fields_that_bitcoincore_rpc_reads() {
-    let node = Node::start();
+    for node in [Node::embedded(), Node::on_core()] {
+        read_every_answer(&node);
+    }
+}
+
+fn read_every_answer(node: &Node) {
     node.bury(3);
     let rpc = &node.rpc;
     let chain = rpc.get_blockchain_info().unwrap();
