@@ -28,6 +28,8 @@ mod module_kills;
 mod module_pages;
 #[cfg(feature = "kernel")]
 mod peers;
+#[cfg(feature = "kernel")]
+mod random_requests;
 mod reload;
 mod restart;
 mod samples;

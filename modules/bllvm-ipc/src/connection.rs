@@ -319,6 +319,9 @@ impl Connection {
     }
 
     async fn exchange(&self, method: u16, body: Bytes, raw: bool) -> Result<Frame, CallError> {
+        // The other side would end the connection, and every call on it.
+        self.fits("request", body.len(), raw)
+            .map_err(CallError::Reply)?;
         let _permit = self
             .shared
             .calls
@@ -561,21 +564,9 @@ impl Connection {
     }
 
     fn reply(&self, id: u64, result: Result<Answer, ErrorReply>) {
-        let limits = &self.shared.limits;
         let result = result.and_then(|answer| {
-            let limit = if answer.raw {
-                limits.bulk_bytes
-            } else {
-                limits.control_bytes
-            } as usize;
-            if answer.body.len() + crate::frame::HEADER_BYTES <= limit {
-                return Ok(answer);
-            }
-            let text = format!(
-                "the answer has {} bytes, the limit is {limit}",
-                answer.body.len()
-            );
-            Err(ErrorReply::new(ErrorCode::TooLarge, text))
+            self.fits("answer", answer.body.len(), answer.raw)?;
+            Ok(answer)
         });
         let (flags, body) = match result {
             Ok(answer) => (if answer.raw { RAW } else { 0 }, answer.body),
@@ -585,6 +576,21 @@ impl Connection {
         frame.flags = flags;
         // A closed connection has nobody left to answer.
         let _ = self.shared.outbox.queue(&frame);
+    }
+
+    /// Whether a body of so many bytes may be sent.
+    fn fits(&self, what: &str, bytes: usize, raw: bool) -> Result<(), ErrorReply> {
+        let limits = &self.shared.limits;
+        let limit = if raw {
+            limits.bulk_bytes
+        } else {
+            limits.control_bytes
+        } as usize;
+        if bytes + crate::frame::HEADER_BYTES <= limit {
+            return Ok(());
+        }
+        let text = format!("the {what} has {bytes} bytes, the limit is {limit}");
+        Err(ErrorReply::new(ErrorCode::TooLarge, text))
     }
 
     fn end(&self, outcome: Result<(), WireError>) {

@@ -96,6 +96,18 @@ async fn calls_in_a_crowd_all_get_their_own_answer() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_too_large_is_refused_here_and_the_connection_lives() {
+    let (_host, module, ..) = pair(&Limits::default());
+    let body = bytes::Bytes::from(vec![0; 1 << 20]);
+    let refused = module.call_encoded(ChainTip::ID, body, false).await;
+    let Err(CallError::Reply(error)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(error.code, ErrorCode::TooLarge);
+    module.call::<ChainTip>(&Empty {}).await.unwrap();
+}
+
+#[tokio::test]
 async fn bulk_comes_whole_while_small_calls_go_on() {
     let (_host, module, ..) = pair(&Limits::default());
     let wanted = BlockByHash::sample();

@@ -4,7 +4,8 @@
 //! leaves the journal in place, with a note of the tip; the next open compares and only then clears.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     sync::mpsc::Receiver,
 };
@@ -38,7 +39,7 @@ impl Places {
     }
 
     /// What the files of blocks take on disk.
-    pub fn block_bytes(&self) -> std::io::Result<u64> {
+    pub fn block_bytes(&self) -> io::Result<u64> {
         let mut bytes = 0;
         for file in fs::read_dir(&self.blocks)? {
             let meta = file?.metadata()?;
@@ -174,6 +175,7 @@ fn build(context: &Context, places: &Places, wipe: bool) -> Result<ChainstateMan
         chain.import_blocks()?;
         Ok::<_, bitcoinkernel::KernelError>(chain)
     });
+    sync_key(&places.blocks).map_err(|error| error.to_string())?;
     built.map_err(|error| {
         let said: Vec<&str> = log
             .iter()
@@ -186,6 +188,19 @@ fn build(context: &Context, places: &Places, wipe: bool) -> Result<ChainstateMan
             said.join("; ")
         }
     })
+}
+
+/// The kernel mixes its block files with a key that it writes once and never syncs. Should the power
+/// go soon after, nothing of them could be read again.
+fn sync_key(blocks: &Path) -> io::Result<()> {
+    match File::open(blocks.join("xor.dat")) {
+        Ok(key) => {
+            key.sync_all()?;
+            File::open(blocks)?.sync_all()
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether another program (a Bitcoin Core on the same files, say) holds the databases.

@@ -3,63 +3,17 @@
 
 mod common;
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, OpenOptions},
-    path::Path,
-};
+use std::fs::{self, OpenOptions};
 
 use bllvm_kernel_node::{
     BlockId, Coin, Engine,
     bitcoin::{
-        Amount, Block, OutPoint, ScriptBuf, Transaction, Txid,
-        consensus::{deserialize, serialize},
-        hashes::Hash as _,
+        Amount, OutPoint, ScriptBuf, Transaction, Txid, consensus::serialize, hashes::Hash as _,
     },
     testing::{BlockBuilder, extend, spend},
 };
-use common::{mine, open};
+use common::{assert_in_step, block_at, copy, mine, open, quick_dir};
 use proptest::prelude::*;
-
-/// Every coin, by reading the best chain from its first block.
-fn from_scratch(engine: &Engine) -> BTreeMap<OutPoint, Coin> {
-    let mut coins = BTreeMap::new();
-    for height in 1..=engine.tip().unwrap().height {
-        for transaction in block_at(engine, height).txdata {
-            let coinbase = transaction.is_coinbase();
-            if !coinbase {
-                for input in &transaction.input {
-                    coins.remove(&input.previous_output).unwrap();
-                }
-            }
-            let txid = transaction.compute_txid();
-            for (vout, output) in (0..).zip(transaction.output) {
-                if !output.script_pubkey.is_op_return() {
-                    let outpoint = OutPoint { txid, vout };
-                    let coin = Coin {
-                        output,
-                        height,
-                        coinbase,
-                    };
-                    coins.insert(outpoint, coin);
-                }
-            }
-        }
-    }
-    coins
-}
-
-fn block_at(engine: &Engine, height: u32) -> Block {
-    let hash = engine.block_hash_at(height).unwrap().unwrap();
-    deserialize(&engine.block(&hash).unwrap().unwrap()).unwrap()
-}
-
-fn assert_in_step(engine: &Engine) {
-    let indexed: BTreeMap<_, _> = engine.coins().unwrap().into_iter().collect();
-    assert_eq!(indexed, from_scratch(engine));
-    let tip = engine.tip().unwrap().hash;
-    assert_eq!(engine.coin(&OutPoint::null()).unwrap(), (None, tip));
-}
 
 fn coinbase_of(engine: &Engine, height: u32) -> Transaction {
     block_at(engine, height).txdata.swap_remove(0)
@@ -198,20 +152,6 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..10)
 }
 
-/// Copies the directory as it lies there, like a crash that keeps what was written.
-fn crashed_copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            crashed_copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 /// Puts two chained transactions, spending the lowest coinbase that is ripe, into a block.
 fn with_spend(engine: &Engine, builder: BlockBuilder, pick: u32) -> BlockBuilder {
     let tip = engine.tip().unwrap().height;
@@ -231,7 +171,7 @@ proptest! {
 
     #[test]
     fn the_index_equals_a_set_from_scratch_after_any_history(acts in acts()) {
-        let root = tempfile::tempdir().unwrap();
+        let root = quick_dir();
         let mut dir = root.path().join("0");
         let (mut engine, _, _) = open(&dir);
         mine(&engine, 130);
@@ -259,15 +199,15 @@ proptest! {
                     engine = open(&dir).0;
                 }
                 Act::Crash | Act::LoseTail(_) => {
-                    let copy = root.path().join(number.to_string());
-                    crashed_copy(&dir, &copy);
+                    let copied = root.path().join(number.to_string());
+                    copy(&dir, &copied);
                     if let Act::LoseTail(bytes) = act {
-                        let index = OpenOptions::new().write(true).open(copy.join("index.redb")).unwrap();
+                        let index = OpenOptions::new().write(true).open(copied.join("index.redb")).unwrap();
                         let length = index.metadata().unwrap().len();
                         index.set_len(length.saturating_sub(bytes)).unwrap();
                     }
                     drop(engine);
-                    dir = copy;
+                    dir = copied;
                     engine = open(&dir).0;
                 }
             }

@@ -10,19 +10,20 @@ use std::{
     fs,
     path::Path,
     sync::atomic::AtomicBool,
+    thread,
 };
 
 use bllvm_kernel_node::{
     Coin, Engine, Settings,
     bitcoin::{
-        Amount, Block, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness,
-        absolute::LockTime, consensus::deserialize, transaction::Version,
+        Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness,
+        absolute::LockTime, transaction::Version,
     },
     mempool::Room,
     testing::extend,
 };
-use common::open_with;
-use proptest::prelude::*;
+use common::{block_at, copy, from_scratch, open_with, quick_dir};
+use proptest::{prelude::*, test_runner::TestRunner};
 
 const START: u64 = 1_700_000_000;
 
@@ -54,11 +55,6 @@ fn mine(engine: &Engine, count: u32) {
     assert_eq!(mined.len(), count as usize);
 }
 
-fn block_at(engine: &Engine, height: u32) -> Block {
-    let hash = engine.block_hash_at(height).unwrap().unwrap();
-    deserialize(&engine.block(&hash).unwrap().unwrap()).unwrap()
-}
-
 fn spending(from: &[(OutPoint, u64)], fee: u64, outputs: u64) -> Transaction {
     let total: u64 = from.iter().map(|(_, value)| value).sum();
     Transaction {
@@ -80,31 +76,6 @@ fn spending(from: &[(OutPoint, u64)], fee: u64, outputs: u64) -> Transaction {
             })
             .collect(),
     }
-}
-
-/// Every coin, by reading the best chain from its first block.
-fn coins(engine: &Engine) -> BTreeMap<OutPoint, Coin> {
-    let mut coins = BTreeMap::new();
-    for height in 1..=engine.tip().unwrap().height {
-        for transaction in block_at(engine, height).txdata {
-            let coinbase = transaction.is_coinbase();
-            for input in transaction.input.iter().filter(|_| !coinbase) {
-                coins.remove(&input.previous_output).unwrap();
-            }
-            let txid = transaction.compute_txid();
-            for (vout, output) in (0..).zip(transaction.output) {
-                if !output.script_pubkey.is_op_return() {
-                    let coin = Coin {
-                        output,
-                        height,
-                        coinbase,
-                    };
-                    coins.insert(OutPoint { txid, vout }, coin);
-                }
-            }
-        }
-    }
-    coins
 }
 
 /// What should be in the mempool, kept in the simplest way.
@@ -245,7 +216,7 @@ impl Scene {
     /// Outputs that a new transaction could spend: of the chain, and of the mempool.
     fn spendable(&self) -> Vec<(OutPoint, u64)> {
         let height = self.engine.tip().unwrap().height;
-        let mut found: Vec<_> = coins(&self.engine)
+        let mut found: Vec<_> = from_scratch(&self.engine)
             .into_iter()
             .filter(|(_, coin)| !coin.coinbase || coin.height + 100 <= height + 1)
             .filter(|(_, coin)| coin.output.script_pubkey == to_anyone())
@@ -260,8 +231,22 @@ impl Scene {
         found
     }
 
+    /// Takes off so many blocks, by one more empty one.
+    fn reorganise(&mut self, back: u32, salt: u32) {
+        let tip = self.engine.tip().unwrap().height;
+        let mut returned = Vec::new();
+        for height in tip - back + 1..=tip {
+            let block = block_at(&self.engine, height);
+            returned.extend(block.txdata.into_iter().skip(1).map(|one| (one, NOW.get())));
+        }
+        let fork = self.engine.block_hash_at(tip - back).unwrap().unwrap();
+        extend(&self.engine, fork, back + 1, salt).unwrap();
+        returned.append(&mut self.plain.0);
+        self.plain.0 = returned;
+    }
+
     fn check(&mut self) {
-        let coins = coins(&self.engine);
+        let coins = from_scratch(&self.engine);
         let height = self.engine.tip().unwrap().height;
         let indexed: BTreeMap<_, _> = self.engine.coins().unwrap().into_iter().collect();
         assert_eq!(indexed, coins);
@@ -318,103 +303,116 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..20)
 }
 
-/// Copies the directory as it lies there, like a crash that keeps what was written.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 fn cases() -> u32 {
     if std::env::var("BLLVM_TEST_FULL").is_ok_and(|full| full == "1") {
-        500
+        10_000
     } else {
-        25
+        500
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 30, ..ProptestConfig::default() })]
+#[test]
+fn mempool_and_template_equal_a_plain_recomputation() {
+    let root = quick_dir();
+    let ground = root.path().join("ground");
+    NOW.set(START);
+    let first = engine(&ground);
+    mine(&first, 106);
+    first.close().unwrap();
+    let threads = thread::available_parallelism().map_or(1, |count| count.get().min(4));
+    let threads = u32::try_from(threads).unwrap();
+    thread::scope(|scope| {
+        for number in 0..threads {
+            let (root, ground) = (root.path(), &ground);
+            scope.spawn(move || {
+                let config = ProptestConfig {
+                    cases: cases().div_ceil(threads),
+                    max_shrink_iters: 30,
+                    failure_persistence: None,
+                    ..ProptestConfig::default()
+                };
+                let story = root.join(format!("thread-{number}"));
+                let told = TestRunner::new(config).run(&acts(), |acts| {
+                    let _ = fs::remove_dir_all(&story);
+                    copy(ground, &story.join("0"));
+                    play(&story, acts);
+                    Ok(())
+                });
+                told.unwrap_or_else(|failed| panic!("{failed}"));
+            });
+        }
+    });
+}
 
-    #[test]
-    fn mempool_and_template_equal_a_plain_recomputation(acts in acts()) {
-        NOW.set(START);
-        let root = tempfile::tempdir().unwrap();
-        let mut dir = root.path().join("0");
-        let mut scene = Scene { engine: engine(&dir), plain: Plain::default() };
-        mine(&scene.engine, 106);
-        for (number, act) in (1_u32..).zip(acts) {
-            NOW.set(NOW.get() + 60);
-            match act {
-                Act::Mine => {
-                    let before = scene.plain.txids();
-                    mine(&scene.engine, 1);
-                    let block = block_at(&scene.engine, scene.engine.tip().unwrap().height);
-                    let mined: BTreeSet<_> = block.txdata.iter().skip(1).map(Transaction::compute_txid).collect();
-                    assert_eq!(mined, before, "everything fits");
+/// Plays one sequence on the ground's copy in `root/0`, and compares after each step.
+fn play(root: &Path, acts: Vec<Act>) {
+    NOW.set(START);
+    let mut dir = root.join("0");
+    let mut scene = Scene {
+        engine: engine(&dir),
+        plain: Plain::default(),
+    };
+    for (number, act) in (1_u32..).zip(acts) {
+        NOW.set(NOW.get() + 60);
+        match act {
+            Act::Mine => {
+                let before = scene.plain.txids();
+                mine(&scene.engine, 1);
+                let block = block_at(&scene.engine, scene.engine.tip().unwrap().height);
+                let mined = block.txdata.iter().skip(1).map(Transaction::compute_txid);
+                assert_eq!(mined.collect::<BTreeSet<_>>(), before, "everything fits");
+            }
+            Act::Reorganise(back) => scene.reorganise(back, number),
+            Act::Send {
+                pick,
+                also,
+                fee,
+                outputs,
+            } => {
+                let all = scene.spendable();
+                if all.is_empty() {
+                    continue;
                 }
-                Act::Reorganise(back) => {
-                    let tip = scene.engine.tip().unwrap().height;
-                    let mut returned = Vec::new();
-                    for height in tip - back + 1..=tip {
-                        let block = block_at(&scene.engine, height);
-                        returned.extend(block.txdata.into_iter().skip(1).map(|one| (one, NOW.get())));
-                    }
-                    let fork = scene.engine.block_hash_at(tip - back).unwrap().unwrap();
-                    extend(&scene.engine, fork, back + 1, number).unwrap();
-                    returned.append(&mut scene.plain.0);
-                    scene.plain.0 = returned;
+                let mut from = vec![all[pick % all.len()]];
+                let second = all[also % all.len()];
+                if also % 2 == 0 && second != from[0] {
+                    from.push(second);
                 }
-                Act::Send { pick, also, fee, outputs } => {
-                    let all = scene.spendable();
-                    if all.is_empty() {
-                        continue;
-                    }
-                    let mut from = vec![all[pick % all.len()]];
-                    let second = all[also % all.len()];
-                    if also % 2 == 0 && second != from[0] {
-                        from.push(second);
-                    }
-                    scene.submit(spending(&from, fee, outputs));
+                scene.submit(spending(&from, fee, outputs));
+            }
+            Act::Conflict { pick, fee } => {
+                if scene.plain.0.is_empty() {
+                    continue;
                 }
-                Act::Conflict { pick, fee } => {
-                    if scene.plain.0.is_empty() {
-                        continue;
-                    }
-                    let (rival, _) = &scene.plain.0[pick % scene.plain.0.len()];
-                    let outpoint = rival.input[0].previous_output;
-                    let value = scene.spendable().into_iter().find(|(one, _)| *one == outpoint);
-                    if let Some((_, value)) = value {
-                        scene.submit(spending(&[(outpoint, value)], fee, 1));
-                    }
-                }
-                Act::Expire => {
-                    NOW.set(NOW.get() + 200 * 3600);
-                    let oldest = NOW.get() - 336 * 3600;
-                    mine_nothing(&scene.engine, number);
-                    scene.plain.drop_families(|_, time| time < oldest);
-                }
-                Act::Crash => {
-                    let next = root.path().join(number.to_string());
-                    copy(&dir, &next);
-                    drop(scene.engine);
-                    dir = next;
-                    scene = Scene { engine: engine(&dir), plain: Plain::default() };
-                }
-                Act::Reopen => {
-                    scene.engine.close().unwrap();
-                    scene.engine = engine(&dir);
+                let (rival, _) = &scene.plain.0[pick % scene.plain.0.len()];
+                let outpoint = rival.input[0].previous_output;
+                let all = scene.spendable();
+                if let Some((_, value)) = all.into_iter().find(|(one, _)| *one == outpoint) {
+                    scene.submit(spending(&[(outpoint, value)], fee, 1));
                 }
             }
-            scene.check();
+            Act::Expire => {
+                NOW.set(NOW.get() + 200 * 3600);
+                let oldest = NOW.get() - 336 * 3600;
+                mine_nothing(&scene.engine, number);
+                scene.plain.drop_families(|_, time| time < oldest);
+            }
+            Act::Crash => {
+                let next = root.join(number.to_string());
+                copy(&dir, &next);
+                drop(scene.engine);
+                dir = next;
+                scene = Scene {
+                    engine: engine(&dir),
+                    plain: Plain::default(),
+                };
+            }
+            Act::Reopen => {
+                scene.engine.close().unwrap();
+                scene.engine = engine(&dir);
+            }
         }
+        scene.check();
     }
 }
 

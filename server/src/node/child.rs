@@ -14,8 +14,8 @@ use bllvm_ipc::handshake::{self, Goodbye, Hello};
 use bllvm_ipc::method as m;
 use bllvm_ipc::types as t;
 use bllvm_ipc::{
-    Connection, ErrorReply, EventClass, EventEnvelope, Handler, Incoming, Limits, Method, Raw,
-    Reply, Stream,
+    Connection, ErrorReply, EventClass, EventEnvelope, Handler, Incoming, Method, Raw, Reply,
+    Stream,
 };
 use bllvm_kernel_node::{
     ChainEvent, Engine, EngineError, Settings, anyone_can_spend, parse_address,
@@ -80,7 +80,7 @@ pub async fn serve(dir: PathBuf, peers: PeerSettings) -> Result<(), ChildError> 
         .try_clone_to_owned()
         .map_err(ChildError::NoChannel)?;
     let stream = Stream::from_fd(stdin).map_err(ChildError::NoChannel)?;
-    let limits = Limits::default();
+    let limits = wire::limits();
     let hello = Hello::new("base-node", env!("CARGO_PKG_VERSION"));
     handshake::greet(&stream, &limits, &hello).await?;
     let server = Arc::new(Server::default());

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bllvm_ipc::handshake::{self, Goodbye, Welcome};
 use bllvm_ipc::types as t;
 use bllvm_ipc::{
-    CallError, Connection, ErrorReply, Handler, Incoming, Limits, Method, Notice, Reply, Stream,
+    CallError, Connection, ErrorReply, Handler, Incoming, Method, Notice, Reply, Stream,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::wire::{Close, MEMPOOL, MINED, MOVED};
+use super::wire::{self, Close, MEMPOOL, MINED, MOVED};
 use super::{NodeError, NodeState, PeerSettings};
 
 /// Where and how the child runs.
@@ -257,7 +257,7 @@ async fn talk(
     child: &mut Child,
     stop: &CancellationToken,
 ) -> Result<(), String> {
-    let limits = Limits::default();
+    let limits = wire::limits();
     let welcome = Welcome {
         protocol: 1,
         host: env!("CARGO_PKG_VERSION").to_owned(),

@@ -4,10 +4,19 @@
 //! be the host's). It answers the `chain.*` methods of the modules' table and the few below.
 
 use bllvm_ipc::types::{BlockHash, BlockVerdict, Empty, Txid};
-use bllvm_ipc::{Capability, Method, Raw};
+use bllvm_ipc::{Capability, Limits, Method, Raw};
 use serde::{Deserialize, Serialize};
 
 use super::{ChainStatus, ChainStep, MempoolEntry, MempoolStatus, MineRequest};
+
+/// The bounds of the channel. Both ends are ours, and packages, templates and what a block spends are
+/// larger than what a module may say at once.
+pub(super) fn limits() -> Limits {
+    Limits {
+        control_bytes: 32 << 20,
+        ..Limits::default()
+    }
+}
 
 /// Event: the chain moved, or the node became ready; then with what an operator should know.
 pub(super) const MOVED: &str = "node.moved";

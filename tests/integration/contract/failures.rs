@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bllvm_node::node::{Credentials, NodeError, NodeState};
-use bllvm_tests::TestServer;
 use bllvm_tests::wait::until;
+use bllvm_tests::{Fixture, TestServer};
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
 use super::benches::{Bench, core, face_server, settings_for};
 
@@ -108,6 +109,36 @@ async fn a_silent_bitcoin_core_is_given_up_after_its_deadline() {
     assert!(why.contains("did not answer within"), "{why}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_and_nonsense_by_zmq_cost_nothing_but_the_wait_for_the_poll() {
+    // One says nothing, one what no publisher says; nobody is behind the third.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let odd = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let odd_address = odd.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut line, _)) = odd.accept().await {
+            // Who is left does not mind.
+            let _ = line.write_all(&[0x5a; 4096]).await;
+        }
+    });
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = nobody.local_addr().unwrap();
+    drop(nobody);
+    let server = face_server().await;
+    for (height, address) in (1_u32..).zip([silent.local_addr().unwrap(), odd_address, gone]) {
+        let mut settings = settings_for(&server);
+        settings.zmq = Some(address.to_string());
+        let bench = core(settings, "useless zmq", Vec::new());
+        bench.ready().await;
+        mine(&server, 1, ANYONE).await;
+        until("the block is noticed", async || {
+            let tip = bench.read.tip().await.ok()?;
+            (tip.height == height).then_some(())
+        })
+        .await;
+    }
+}
+
 /// An address that stays, whatever becomes of the Bitcoin Core behind it.
 struct Relay {
     address: SocketAddr,
@@ -188,6 +219,15 @@ async fn a_host_survives_bitcoin_core_going_and_coming_back_with_a_new_cookie() 
     let server = standing_on(&beneath, &relay).await;
     announced(&server, "chain.block_connected", 3).await;
     assert_eq!(height(&server).await, Some(3));
+    let module = Fixture::new("well").capabilities(&["chain.read", "module.register"]);
+    server.run(&module).await;
+    let pid = server.module_pid("fixture-well").await;
+    let asked = async || {
+        let params = json!({ "method": "chain.tip" });
+        let answer = server.call("fixture-well", "ask", params).await;
+        answer["code"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(asked().await, "ok");
 
     let status = beneath.stop().await;
     assert!(status.success());
@@ -197,6 +237,8 @@ async fn a_host_survives_bitcoin_core_going_and_coming_back_with_a_new_cookie() 
     })
     .await;
     announced(&server, "node.state_changed", 2).await;
+    // A module is told, and goes on.
+    assert_eq!(asked().await, "unavailable");
     // It comes back with a new cookie and two blocks more.
     beneath.start_again().await;
     relay.lead_to(&beneath);
@@ -204,6 +246,9 @@ async fn a_host_survives_bitcoin_core_going_and_coming_back_with_a_new_cookie() 
     announced(&server, "chain.block_connected", 5).await;
     assert_eq!(height(&server).await, Some(5));
     assert!(server.rest.send(ready()).await.status.is_success());
+    assert_eq!(asked().await, "ok");
+    assert_eq!(server.module_pid("fixture-well").await, pid);
+    assert_eq!(server.runs("fixture-well").await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! The Core-compatible face: what Bitcoin Core's clients read, its words for what is refused, and
 //! who may ask for what.
 
+#[cfg(feature = "kernel")]
+mod encodings;
 mod requests;
 #[cfg(feature = "kernel")]
 mod submitting;
