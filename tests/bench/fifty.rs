@@ -75,13 +75,14 @@ pub fn list() -> anyhow::Result<Vec<Row>> {
 }
 
 /// A process that serves bytes at every address, without asking who wants them.
-struct BareAxum {
+pub struct BareAxum {
     socket: UnixStream,
     child: std::process::Child,
 }
 
 impl BareAxum {
-    fn start(body: &[u8]) -> anyhow::Result<(Self, String)> {
+    /// Starts it; the address is where it answers.
+    pub fn start(body: &[u8]) -> anyhow::Result<(Self, String)> {
         let (mut socket, child) = start_child("bare-axum")?;
         socket.write_all(&u32::try_from(body.len())?.to_be_bytes())?;
         socket.write_all(body)?;
@@ -91,7 +92,8 @@ impl BareAxum {
         Ok((Self { socket, child }, address))
     }
 
-    fn end(mut self) -> anyhow::Result<()> {
+    /// Ends it.
+    pub fn end(mut self) -> anyhow::Result<()> {
         drop(self.socket);
         self.child.wait()?;
         Ok(())
@@ -109,7 +111,9 @@ pub fn bare_axum() -> anyhow::Result<()> {
     let body = bytes::Bytes::from(body);
     tokio::runtime::Runtime::new()?.block_on(async move {
         let answer = async move || ([(CONTENT_TYPE, "application/json")], body);
-        let router = axum::Router::new().route(LIST, axum::routing::get(answer));
+        let router = axum::Router::new()
+            .route(LIST, axum::routing::get(answer.clone()))
+            .route("/", axum::routing::post(answer));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         socket.write_all(&listener.local_addr()?.port().to_be_bytes())?;
         let end = tokio::task::spawn_blocking(move || socket.read(&mut [0]));

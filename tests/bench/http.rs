@@ -76,6 +76,18 @@ pub fn post(path: &str, token: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A POST of JSON as bytes, with a password as Bitcoin Core's clients send it.
+pub fn post_basic(path: &str, password: &str, body: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    let known = base64::engine::general_purpose::STANDARD.encode(format!("bench:{password}"));
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Basic {known}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
 /// The host and port of a server.
 pub fn address(rest: &Rest) -> &str {
     rest.base.trim_start_matches("http://")

@@ -4,6 +4,8 @@
 //! Nothing here is asserted: a noisy machine makes a slow run, not a broken one. Rounds of a figure
 //! and of its yardstick take turns, and the median of their ratios counts.
 
+#[cfg(feature = "kernel")]
+mod chain;
 mod fanout;
 mod fifty;
 mod http;
@@ -34,6 +36,8 @@ const ALL: &[(&str, Measure)] = &[
     ("shutdown", fifty::shutdown),
     ("neighbours", neighbours::measure),
     ("webhooks", webhooks::measure),
+    #[cfg(feature = "kernel")]
+    ("chain", chain::measure),
 ];
 
 fn main() -> anyhow::Result<()> {
