@@ -171,6 +171,12 @@ fn cases(server: &TestServer) -> Vec<Case> {
             NO,
         ),
         case(
+            "import_blocks",
+            "/api/v1/node/import",
+            json!({ "path": "/no/such/folder" }),
+            NO,
+        ),
+        case(
             "send_transactions",
             "/api/v1/node/transactions",
             json!({ "transactions": ["zz"] }),

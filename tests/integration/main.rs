@@ -19,6 +19,8 @@ mod governance;
 mod governance_proofs;
 mod grants;
 mod host_kills;
+#[cfg(feature = "kernel")]
+mod import;
 mod interrupted;
 mod lifecycle;
 #[cfg(feature = "kernel")]

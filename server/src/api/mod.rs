@@ -94,6 +94,7 @@ fn resources() -> OpenApiRouter<Api> {
         .routes(routes!(node::block::get_block))
         .routes(routes!(node::peers::list_peers))
         .routes(routes!(node::mine::mine_blocks))
+        .routes(routes!(node::import::import_blocks))
         .routes(routes!(node::mempool::get_mempool))
         .routes(routes!(node::mempool::list_mempool))
         .routes(routes!(node::mempool::get_mempool_transaction))

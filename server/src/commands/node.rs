@@ -1,5 +1,7 @@
 //! `node`: the base node, as a running bllvm-node sees it.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -43,6 +45,13 @@ pub enum Node {
         #[command(flatten)]
         waiting: Waiting,
     },
+    /// Take in block files of Bitcoin Core, or of another bllvm-node
+    Import {
+        /// A blk00000.dat, or the folder that such files lie in
+        path: PathBuf,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
 }
 
 impl Node {
@@ -65,6 +74,12 @@ impl Node {
                 let accepted = client.post("/api/v1/node/mine", body).await?.body;
                 let done = format!("{count} blocks mined.");
                 wait::finish(&client, options, accepted, waiting, &done).await
+            }
+            Self::Import { path, waiting } => {
+                let path = std::path::absolute(&path)?;
+                let body = json!({ "path": path });
+                let accepted = client.post("/api/v1/node/import", body).await?.body;
+                wait::finish(&client, options, accepted, waiting, "Taken in.").await
             }
         }
     }

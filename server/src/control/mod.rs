@@ -2,7 +2,7 @@
 //!
 //! Each verb checks, records one commit (the change with its audit row, event and operation), wakes
 //! the supervisor and answers. A refusal is audited, too: every verb runs inside
-//! `Control::audited`, so that none can forget it. Long work (install, uninstall, mining) runs as
+//! `Control::audited`, so that none can forget it. Long work (install, uninstall, mining, import) runs as
 //! a tracked task that moves its operation on.
 //!
 //! Nothing here speaks HTTP or starts a process; `discovery` and `hand_edits` are the two loops that
@@ -20,6 +20,7 @@ mod fleet;
 mod folders;
 mod hand_edits;
 mod handle;
+mod importing;
 mod life;
 mod load;
 mod mining;

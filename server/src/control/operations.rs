@@ -35,6 +35,7 @@ impl Control {
             match operation.kind {
                 OperationKind::Install => self.resume_install(operation, &open.params).await,
                 OperationKind::Mine => self.resume_mining(operation, &open.params).await,
+                OperationKind::Import => self.resume_import(operation, &open.params).await,
                 OperationKind::Uninstall => self.resume_uninstall(operation, &open.params).await,
                 OperationKind::Upgrade | OperationKind::Rollback => {
                     self.resume_change(operation, &open.params).await;

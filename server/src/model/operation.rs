@@ -30,6 +30,8 @@ words! {
         Backup = "backup",
         /// Mine blocks (regtest).
         Mine = "mine",
+        /// Take in block files.
+        Import = "import",
     }
 
     /// Where it stands.

@@ -6,6 +6,7 @@
 mod announcer;
 #[cfg(feature = "kernel")]
 mod answers;
+mod block_files;
 #[cfg(feature = "kernel")]
 pub mod child;
 pub mod core;
@@ -25,6 +26,7 @@ mod wire;
 
 pub use self::core::{CoreNode, CoreSettings, Credentials};
 pub use announcer::announce;
+pub use block_files::{BlockFiles, BlockFilesError, Place};
 pub use embedded::{EmbeddedNode, EmbeddedSettings};
 pub use error::NodeError;
 pub use none::NoNode;

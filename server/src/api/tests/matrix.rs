@@ -70,6 +70,7 @@ impl Operation {
             ("plan_module_upgrade", json!({ "path": "/no/such/folder" })),
             ("upgrade_module", json!({ "path": "/no/such/folder" })),
             ("mine_blocks", json!({ "count": 1 })),
+            ("import_blocks", json!({ "path": "/no/such/folder" })),
             (
                 "create_token",
                 json!({ "name": "made", "scopes": ["node:read"] }),

@@ -37,7 +37,7 @@ pub fn row(operation: &Operation, now: UtcTime) -> OperationRow {
 pub fn target(operation: &Operation) -> String {
     match (&operation.module, operation.kind) {
         (Some(name), _) => name.to_string(),
-        (None, OperationKind::Mine) => "blocks".to_owned(),
+        (None, OperationKind::Mine | OperationKind::Import) => "blocks".to_owned(),
         (None, OperationKind::Backup) => "the node".to_owned(),
         (None, OperationKind::Upgrade | OperationKind::Rollback) => "the version".to_owned(),
         (None, _) => String::new(),
@@ -117,6 +117,17 @@ fn result(operation: &Operation) -> String {
             }
             words
         }
+        (None, OperationKind::Import) => {
+            let number = |key| {
+                operation
+                    .result
+                    .get(key)
+                    .and_then(serde_json::Value::as_u64)
+            };
+            let (added, known) = (number("added"), number("known"));
+            let added = format::plural(added.unwrap_or(0), "block", "blocks");
+            format!("Took in {added}; {} were known.", known.unwrap_or(0))
+        }
         _ => String::new(),
     }
 }
@@ -147,6 +158,7 @@ pub fn outcome(operation: &Operation) -> (Tone, String) {
         ),
         OperationKind::Mine => (result(operation), "mined"),
         OperationKind::Backup => (result(operation), "backed up"),
+        OperationKind::Import => (result(operation), "taken in"),
     };
     let why = operation
         .failure

@@ -70,6 +70,8 @@ pub mod actions {
     pub const CREATE_BACKUP: &str = "create_backup";
     /// Blocks were asked for.
     pub const MINE_BLOCKS: &str = "mine_blocks";
+    /// Block files were to be taken in.
+    pub const IMPORT_BLOCKS: &str = "import_blocks";
     /// Transactions were sent to the network.
     pub const SEND_TRANSACTIONS: &str = "send_transactions";
     /// A block was submitted.

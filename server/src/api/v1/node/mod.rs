@@ -2,6 +2,7 @@
 
 pub mod block;
 pub mod blocks;
+pub mod import;
 pub mod info;
 pub mod mempool;
 pub mod mine;

@@ -1,0 +1,269 @@
+//! `import`: an operation that hands the blocks of Bitcoin Core's files to the base node, one after
+//! the other. What is there already is passed over, so after a restart it simply begins anew.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bitcoin::BlockHash;
+use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::folders::{Begin, interrupted};
+use super::handle::blocking;
+use super::{Control, ControlCode, ControlError};
+use crate::model::{Actor, Failure, Id, Operation, OperationKind};
+use crate::node::{BlockFiles, BlockFilesError, NodeError, NodeState, Place};
+use crate::store::commands::{Done, StartOperation, actions};
+
+/// Between two records of progress.
+const PROGRESS: Duration = Duration::from_millis(250);
+/// How long a base node that went away is waited for.
+const NODE_PATIENCE: Duration = Duration::from_mins(10);
+/// How often a base node may go away under one operation.
+const MAX_LOSSES: u32 = 5;
+
+impl Control {
+    /// Takes blocks from block files of Bitcoin Core, or of another node of ours: a file, or the
+    /// folder that they lie in.
+    ///
+    /// # Errors
+    /// Where there is no such file.
+    pub async fn import_blocks(
+        &self,
+        path: PathBuf,
+        by: &Actor,
+    ) -> Result<Operation, ControlError> {
+        let target = path.display().to_string();
+        let verb = async {
+            let refused = |detail| ControlError::refused(ControlCode::InvalidRequest, detail);
+            if !path.is_absolute() {
+                return Err(refused(format!(
+                    "`path` is {target}: name the full path of a block file or its folder"
+                )));
+            }
+            let looked = path.clone();
+            let found = blocking(move || BlockFiles::find(&looked)).await?;
+            let files = found.map_err(|error| refused(error.to_string()))?;
+            let begin = Begin {
+                start: StartOperation {
+                    kind: OperationKind::Import,
+                    module: None,
+                    params: json!({ "path": path }),
+                    by: by.clone(),
+                },
+                done: Done {
+                    action: actions::IMPORT_BLOCKS.to_owned(),
+                    target: "node".to_owned(),
+                    detail: format!("from {target}"),
+                    by: by.clone(),
+                },
+            };
+            let operation = self.store().commit(begin).await?;
+            self.spawn_import(operation.id, files);
+            Ok(operation)
+        };
+        self.audited(actions::IMPORT_BLOCKS, &target, by, verb)
+            .await
+    }
+
+    /// Begins anew with an import that our own end cut short.
+    pub(super) async fn resume_import(&self, operation: &Operation, params: &Value) {
+        let Some(path) = params["path"].as_str().map(PathBuf::from) else {
+            let failure = interrupted("it does not say what it was to take in");
+            return self.end(operation.id, Err(failure)).await;
+        };
+        match blocking(move || BlockFiles::find(&path)).await {
+            Ok(Ok(files)) => self.spawn_import(operation.id, files),
+            Ok(Err(error)) => self.end(operation.id, Err(unusable(&error))).await,
+            Err(error) => {
+                let failure = interrupted(&error.to_string());
+                self.end(operation.id, Err(failure)).await;
+            }
+        }
+    }
+
+    fn spawn_import(&self, id: Id, files: BlockFiles) {
+        let control = self.clone();
+        self.spawn_operation(id, |cancel| async move {
+            let import = Import {
+                control: control.clone(),
+                id,
+                files: Arc::new(files),
+                cancel,
+                told: None,
+            };
+            let outcome = import.run().await;
+            // The node stops: the operation stays open, and the next start goes on.
+            if outcome.is_err() && control.soft().is_cancelled() {
+                return;
+            }
+            control.end(id, outcome).await;
+        });
+    }
+}
+
+/// What became of the blocks.
+#[derive(Default)]
+struct Count {
+    added: u64,
+    known: u64,
+    refused: HashSet<BlockHash>,
+    first_refused: Option<String>,
+}
+
+/// One operation under way.
+struct Import {
+    control: Control,
+    id: Id,
+    files: Arc<BlockFiles>,
+    cancel: CancellationToken,
+    told: Option<Instant>,
+}
+
+impl Import {
+    async fn run(mut self) -> Result<Value, Failure> {
+        self.step("looking through the files", 0, 0).await;
+        let chain = self.chain().await?;
+        let (files, cancel) = (Arc::clone(&self.files), self.cancel.clone());
+        let looked = blocking(move || files.blocks(&chain, || cancel.is_cancelled())).await;
+        let places = looked
+            .map_err(|error| interrupted(&error.to_string()))?
+            .map_err(|error| unusable(&error))?;
+        let (total, mut count) = (places.len() as u64, Count::default());
+        for (done, place) in (0..).zip(&places) {
+            if self.cancel.is_cancelled() {
+                return Err(failure(
+                    "cancelled",
+                    "it was cancelled; the blocks before stay".to_owned(),
+                ));
+            }
+            if self.told.is_none_or(|told| told.elapsed() >= PROGRESS) {
+                self.step("taking in blocks", done, total).await;
+            }
+            self.take(place, &mut count).await?;
+        }
+        let refused = count.refused.len() as u64;
+        if let Some(why) = &count.first_refused
+            && count.added + count.known == 0
+        {
+            return Err(failure(
+                "invalid_request",
+                format!("none of {total} blocks was taken: {why}"),
+            ));
+        }
+        Ok(json!({
+            "files": self.files.count(), "blocks": total, "added": count.added,
+            "known": count.known, "refused": refused, "first_refused": count.first_refused,
+        }))
+    }
+
+    /// The chain of the base node, once it answers.
+    async fn chain(&self) -> Result<String, Failure> {
+        self.ready().await?;
+        let info = self.control.0.parts.read_node.info().await;
+        info.map(|info| info.chain).map_err(|error| failed(&error))
+    }
+
+    async fn take(&self, place: &Place, count: &mut Count) -> Result<(), Failure> {
+        // Who stands on a refused block would be refused for that alone.
+        if count.refused.contains(&place.prev) {
+            count.refused.insert(place.hash);
+            return Ok(());
+        }
+        let (files, wanted) = (Arc::clone(&self.files), place.clone());
+        let raw = blocking(move || files.read(&wanted)).await;
+        let raw = raw
+            .map_err(|error| interrupted(&error.to_string()))?
+            .map_err(|error| unusable(&error))?;
+        let raw = bytes::Bytes::from(raw);
+        let mut losses = 0;
+        let verdict = loop {
+            match self
+                .control
+                .0
+                .parts
+                .submit_node
+                .submit_block(raw.clone())
+                .await
+            {
+                Ok(verdict) => break verdict,
+                Err(NodeError::Unavailable { .. }) if losses < MAX_LOSSES => {
+                    losses += 1;
+                    self.ready().await?;
+                }
+                Err(error) => return Err(failed(&error)),
+            }
+        };
+        match verdict.reason {
+            _ if verdict.accepted => count.added += 1,
+            Some(reason) if reason == "duplicate" || reason == "inconclusive" => count.known += 1,
+            reason => {
+                let reason = reason.unwrap_or_else(|| "rejected".to_owned());
+                let file = self.files.file_of(place).display();
+                let why = format!("block {} in {file} is refused: {reason}", place.hash);
+                count.first_refused.get_or_insert(why);
+                count.refused.insert(place.hash);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the base node can be asked.
+    async fn ready(&self) -> Result<(), Failure> {
+        let node = &self.control.0.parts.read_node;
+        let mut changes = node.changes();
+        let waiting = async {
+            loop {
+                changes.borrow_and_update();
+                let why = match node.state() {
+                    NodeState::Ready => return Ok(()),
+                    // Without a base node, there is nothing to wait for.
+                    NodeState::Unavailable { why } if node.backend() == "none" => why,
+                    _ if changes.changed().await.is_ok() => continue,
+                    _ => "the base node is gone".to_owned(),
+                };
+                return Err(failure("node_unavailable", why));
+            }
+        };
+        let waiting = self.cancel.run_until_cancelled(waiting);
+        match timeout(NODE_PATIENCE, waiting).await {
+            Ok(Some(ready)) => ready,
+            Ok(None) => Err(failure("cancelled", "it was cancelled".to_owned())),
+            Err(_) => {
+                let why = "the base node stayed away; ask again once it is back".to_owned();
+                Err(failure("node_unavailable", why))
+            }
+        }
+    }
+
+    async fn step(&mut self, step: &str, done: u64, total: u64) {
+        self.told = Some(Instant::now());
+        if let Err(error) = self.control.step(self.id, step, done, total).await {
+            tracing::warn!(operation.id = %self.id, %error, "could not record progress");
+        }
+    }
+}
+
+fn failure(code: &str, detail: String) -> Failure {
+    Failure {
+        code: code.to_owned(),
+        detail,
+    }
+}
+
+fn unusable(error: &BlockFilesError) -> Failure {
+    failure("invalid_request", error.to_string())
+}
+
+fn failed(error: &NodeError) -> Failure {
+    let code = match error {
+        NodeError::Unsupported(_) => "unsupported",
+        NodeError::NotFound(_) => "not_found",
+        NodeError::Unavailable { .. } => "node_unavailable",
+        NodeError::Invalid { .. } => "invalid_request",
+        NodeError::Internal(_) => "internal",
+    };
+    failure(code, error.to_string())
+}

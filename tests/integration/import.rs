@@ -1,0 +1,153 @@
+//! `node import`: block files that one of our nodes wrote, taken in by another.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bllvm_tests::wait::until;
+use bllvm_tests::{CoreRpc, TestServer};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+async fn node() -> (TestServer, CoreRpc) {
+    let server = TestServer::builder().set("node.backend=embedded");
+    let server = server.start().await;
+    let core = server.face(&server.rest.cookie.1);
+    until("the base node answers", async || {
+        core.call("getblockcount", json!([])).await.ok()
+    })
+    .await;
+    (server, core)
+}
+
+/// The block files of a node that ran and ended, and its tip.
+async fn written() -> (TempDir, PathBuf, Value) {
+    let (mut server, core) = node().await;
+    let descriptor = "raw(51)#8lvh9jxk";
+    core.done("generatetodescriptor", json!([30, descriptor]))
+        .await;
+    let tip = core.done("getbestblockhash", json!([])).await;
+    assert!(server.stop().await.success());
+    let dir = tempfile::tempdir().unwrap();
+    let blocks = dir.path().join("blocks");
+    fs::create_dir(&blocks).unwrap();
+    let from = server.data_dir().join("node/regtest/blocks");
+    for name in ["blk00000.dat", "xor.dat"] {
+        fs::copy(from.join(name), blocks.join(name)).unwrap();
+    }
+    (dir, blocks, tip)
+}
+
+async fn import(server: &TestServer, path: &Path) -> (i32, String) {
+    let (code, out, err) = server
+        .cli(&["node", "import", path.to_str().unwrap()])
+        .await;
+    (code, out + &err)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_one_node_are_taken_in_by_another() {
+    let (dir, blocks, tip) = written().await;
+    let (server, core) = node().await;
+    // The folder above will do.
+    let (code, said) = import(&server, dir.path()).await;
+    assert_eq!(code, 0, "{said}");
+    for part in ["files 1", "blocks 31", "added 30", "known 1", "refused 0"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(core.done("getbestblockhash", json!([])).await, tip);
+    let (_, said) = import(&server, &blocks.join("blk00000.dat")).await;
+    assert!(
+        said.contains("added 0") && said.contains("known 31"),
+        "{said}"
+    );
+    let rows = server.rest.get("/api/v1/audit?limit=50").await.done();
+    let rows = rows["items"].as_array().unwrap();
+    let written = rows.iter().filter(|row| row["action"] == "import_blocks");
+    assert_eq!(written.count(), 2);
+
+    // Whoever lacks the key of the mixture learns it.
+    fs::remove_file(blocks.join("xor.dat")).unwrap();
+    let (code, said) = import(&server, &blocks).await;
+    assert_ne!(code, 0);
+    assert!(
+        said.contains("blk00000.dat holds no block at byte 0"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cut_off_foreign_or_not_there_is_refused_by_name() {
+    let (_dir, blocks, _) = written().await;
+    let (server, core) = node().await;
+    let file = blocks.join("blk00000.dat");
+    let mut bytes = fs::read(&file).unwrap();
+    // The room that the kernel took ahead is not mixed.
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    bytes.truncate(used);
+    let key = fs::read(blocks.join("xor.dat")).unwrap();
+    for (byte, key) in bytes.iter_mut().zip(key.iter().cycle()) {
+        *byte ^= key;
+    }
+    fs::write(blocks.join("xor.dat"), [0; 8]).unwrap();
+
+    fs::write(&file, &bytes[..1000]).unwrap();
+    let (code, said) = import(&server, &blocks).await;
+    assert_ne!(code, 0);
+    assert!(said.contains("blk00000.dat is cut off"), "{said}");
+
+    let mut foreign = bytes.clone();
+    foreign[..4].copy_from_slice(&[0x0a, 0x03, 0xcf, 0x40]);
+    fs::write(&file, foreign).unwrap();
+    let (_, said) = import(&server, &file).await;
+    assert!(
+        said.contains("blk00000.dat is of signet, and this node is on `regtest`"),
+        "{said}"
+    );
+
+    let (_, said) = import(&server, Path::new("/no/such/folder")).await;
+    assert!(said.contains("/no/such/folder cannot be read"), "{said}");
+    let asked = json!({ "path": "blocks" });
+    let refused = server.rest.post("/api/v1/node/import", &asked).await;
+    let detail = refused.refused()["detail"].to_string();
+    assert!(detail.contains("full path"), "{detail}");
+    assert_eq!(core.done("getblockcount", json!([])).await, 0);
+
+    // A block that breaks the rules is named, and what stands on it is left out.
+    let mut wrong = bytes;
+    let second = 8 + usize::from(u16::from_le_bytes([wrong[4], wrong[5]])) + 8;
+    wrong[second + 36] ^= 1;
+    fs::write(&file, wrong).unwrap();
+    let (_, said) = import(&server, &file).await;
+    assert!(said.contains("refused"), "{said}");
+    assert_eq!(core.done("getblockcount", json!([])).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_waits_for_the_base_node_can_be_cancelled() {
+    let (_dir, blocks, _) = written().await;
+    let (mut beneath, core) = node().await;
+    let cookie = beneath.data_dir().join(".cookie");
+    let server = TestServer::builder()
+        .set("node.backend=core")
+        .set("node.core_poll=20 ms")
+        .set(&format!("node.core_url={}", core.url))
+        .set(&format!("node.core_cookie={}", cookie.display()));
+    let server = server.start().await;
+    assert!(beneath.stop().await.success());
+    until("the host says that it is away", async || {
+        let ready = server.rest.anonymous(Method::GET, "/readyz");
+        (server.rest.send(ready).await.status.as_u16() == 503).then_some(())
+    })
+    .await;
+    let asked = json!({ "path": blocks });
+    let begun = server.rest.post("/api/v1/node/import", &asked).await.done();
+    let id = begun["id"].as_str().unwrap();
+    let cancel = format!("/api/v1/operations/{id}/cancel");
+    server.rest.post(&cancel, &json!({})).await.done();
+    let ended = server.finished(&begun).await;
+    assert_eq!(
+        (&ended["kind"], &ended["status"]),
+        (&json!("import"), &json!("cancelled"))
+    );
+}
