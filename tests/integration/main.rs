@@ -16,6 +16,8 @@ mod face;
 #[cfg(feature = "kernel")]
 mod governance;
 #[cfg(feature = "kernel")]
+mod governance_mining;
+#[cfg(feature = "kernel")]
 mod governance_proofs;
 mod grants;
 mod host_kills;

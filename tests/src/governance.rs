@@ -38,6 +38,11 @@ pub async fn run(server: &TestServer, config: Value) {
         .post("/api/v1/webhooks/sources", &source)
         .await
         .done();
+    install(server, config).await;
+}
+
+/// Installs the module, loads and configures it.
+pub async fn install(server: &TestServer, config: Value) {
     let folder = folder(server);
     let installed = server
         .rest
@@ -51,7 +56,11 @@ pub async fn run(server: &TestServer, config: Value) {
 
 /// Sends a body as GitHub does; none where the node is gone.
 pub async fn deliver(rest: &Rest, id: &str, body: &Value) -> Option<Answer> {
-    let body = body.to_string();
+    deliver_text(rest, id, body.to_string()).await
+}
+
+/// The same with any text as body.
+pub async fn deliver_text(rest: &Rest, id: &str, body: String) -> Option<Answer> {
     let request = rest
         .anonymous(Method::POST, "/webhooks/github")
         .header("x-hub-signature-256", signature(SECRET, body.as_bytes()))

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::mining::fork::Fork;
 use crate::veto::Transcript;
 
 /// Which proposals.
@@ -15,6 +16,13 @@ pub struct WhichProposals {
     pub number: Option<u64>,
     /// Judged as of another moment by the wall's clock: Unix seconds.
     pub at: Option<i64>,
+}
+
+/// Branches that were left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Forks {
+    /// Highest first; the newest hundred.
+    pub forks: Vec<Fork>,
 }
 
 /// One proposal.

@@ -17,9 +17,11 @@ use serde::de::DeserializeOwned;
 
 use crate::mining::census::{self, EconomicNodes};
 use crate::mining::coinbase::Mined;
+use crate::mining::fork::Fork;
 use crate::mining::pools::Pools;
 use crate::mining::standing::{self, Standing};
 use crate::mining::window::{WINDOW, Window, first_kept};
+use crate::store::Store;
 
 const BLOCKS: &[u8] = b"block/";
 const STANDINGS: &[u8] = b"standing/";
@@ -34,6 +36,7 @@ type Change = (Vec<u8>, Option<Vec<u8>>);
 pub struct Follower {
     node: Node,
     storage: Storage,
+    news: Store,
     pools: Arc<Pools>,
     window: Window,
     standings: BTreeMap<u32, Standing>,
@@ -44,12 +47,18 @@ pub struct Follower {
 
 impl Follower {
     /// Reads what was kept.
-    pub async fn open(node: Node, storage: Storage, pools: Arc<Pools>) -> Result<Self> {
+    pub async fn open(
+        node: Node,
+        storage: Storage,
+        news: Store,
+        pools: Arc<Pools>,
+    ) -> Result<Self> {
         let blocks: BTreeMap<u32, Mined> = read_all(&storage, BLOCKS).await?;
         let standings = read_all(&storage, STANDINGS).await?;
         Ok(Self {
             node,
             storage,
+            news,
             pools,
             window: Window::restore(blocks),
             standings,
@@ -92,7 +101,8 @@ impl Follower {
             if step.is_err() {
                 // Memory goes back to what the store has.
                 let (node, storage) = (self.node.clone(), self.storage.clone());
-                *self = Self::open(node, storage, Arc::clone(&self.pools)).await?;
+                let (news, pools) = (self.news.clone(), Arc::clone(&self.pools));
+                *self = Self::open(node, storage, news, pools).await?;
             }
             step?;
         }
@@ -121,6 +131,14 @@ impl Follower {
 
     /// Undoes blocks that are not in the best chain any more.
     async fn leave_branch(&mut self, tip: &Tip) -> Result<()> {
+        // Told before it is undone: a crash between the two finds the same branch again, and tells it
+        // once all the same.
+        if let Some(fork) = self.left(tip).await? {
+            tracing::warn!(depth = fork.depth, left = %fork.left_block, "the chain left a branch");
+            self.news
+                .keep_once(&fork.name(), &fork, &fork.news())
+                .await?;
+        }
         while let Some((height, mined)) = self.window.top() {
             if height <= tip.height && self.node.header_at(height).await?.hash == mined.hash {
                 break;
@@ -134,6 +152,22 @@ impl Follower {
             self.commit_if_full().await?;
         }
         Ok(())
+    }
+
+    /// The branch that the chain left, if it is worth a word.
+    async fn left(&self, tip: &Tip) -> Result<Option<Fork>> {
+        let mut left = Vec::new();
+        let mut height = self.window.top().map(|(height, _)| height);
+        while let Some((at, mined)) = height.and_then(|at| Some((at, self.window.get(at)?))) {
+            if at <= tip.height && self.node.header_at(at).await?.hash == mined.hash {
+                break;
+            }
+            left.push((at, mined));
+            height = at.checked_sub(1);
+        }
+        let held = height.filter(|at| self.window.get(*at).is_some());
+        let end = (tip.height, tip.hash.to_string());
+        Ok(Fork::of(&left, held, end, &self.pools))
     }
 
     /// Applies blocks, as far as the chain is still the one that was begun on.

@@ -7,6 +7,7 @@
 pub mod census;
 pub mod coinbase;
 pub mod follower;
+pub mod fork;
 pub mod interval;
 pub mod pools;
 pub mod standing;

@@ -11,7 +11,7 @@ use bitcoin::hashes::{Hash, HashEngine, sha256};
 use bllvm_sdk::{Context, ErrorReply, Event, Methods, Module, NoParams, Problems, Result};
 use tokio::sync::{Mutex, Notify, OnceCell, watch};
 
-use crate::answers::{WebhookStatus, WhichProposals};
+use crate::answers::{Forks, WebhookStatus, WhichProposals};
 use crate::config::Config;
 use crate::known::Known;
 use crate::mining::census::EconomicNodes;
@@ -65,6 +65,11 @@ impl Module for Governance {
                 "get_economic_nodes",
                 "Who mined the newest 2,016 blocks, how sure that is, and who counts as a member.",
                 Self::get_economic_nodes,
+            )
+            .method(
+                "get_forks",
+                "Branches of two blocks and more that the node's chain left for another.",
+                Self::get_forks,
             )
             .method(
                 "get_vetoes",
@@ -142,7 +147,8 @@ impl Module for Governance {
         }
         let pools = read_pools(&self.context, &self.config)?;
         let (node, storage) = (self.context.node(), self.context.storage());
-        let follower = Follower::open(node, storage, Arc::new(pools)).await?;
+        let news = self.store()?.clone();
+        let follower = Follower::open(node, storage, news, Arc::new(pools)).await?;
         let module = Arc::clone(&self);
         self.context.spawn(module.keep_following(follower));
         Ok(())
@@ -200,6 +206,11 @@ impl Governance {
             let text = "the blocks are being counted for the first time; ask again";
             ErrorReply::unavailable(text, 2000).into()
         })
+    }
+
+    async fn get_forks(self: Arc<Self>, _: NoParams) -> Result<Forks> {
+        let forks = self.store()?.forks().await?;
+        Ok(Forks { forks })
     }
 
     async fn get_webhook_status(self: Arc<Self>, _: NoParams) -> Result<WebhookStatus> {
@@ -280,6 +291,7 @@ impl Governance {
                     self.mined.send_replace(Arc::new(follower.newest()));
                     let census = follower.census(self.node_id());
                     self.show_census(census);
+                    self.tell.notify_one();
                     if let Err(error) = self.settle_vetoes().await {
                         tracing::warn!("the vetoes could not be weighed: {}", error.chain());
                     }

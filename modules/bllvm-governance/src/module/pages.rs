@@ -44,8 +44,10 @@ impl Governance {
 
     pub(super) async fn economic_nodes_page(self: Arc<Self>, _: NoParams) -> Result<Page> {
         let census = self.census.borrow().clone();
+        let forks = self.store()?.forks().await?;
         let weights = self.get_weights(NoParams {}).await.ok();
-        Ok(pages::economic_nodes(census.as_ref(), weights.as_ref()))
+        let (census, weights) = (census.as_ref(), weights.as_ref());
+        Ok(pages::economic_nodes(census, weights, &forks))
     }
 
     pub(super) async fn vetoes_page(self: Arc<Self>, _: NoParams) -> Result<Page> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bitcoin::ScriptBuf;
 use bitcoin::address::{Address, NetworkUnchecked};
-use bllvm_sdk::{ErrorReply, NoParams, Result};
+use bllvm_sdk::types::BlockHash;
+use bllvm_sdk::{CallError, ErrorCode, ErrorReply, NoParams, Result};
 use serde_json::json;
 
 use super::Governance;
@@ -15,6 +16,7 @@ use crate::answers::{
 use crate::proofs::{self, Challenge, HOLDS, Proof, Proven, Refused};
 use crate::proposals::Proposal;
 use crate::store::{News, Store};
+use crate::veto::closing::{self, Snapshot};
 use crate::veto::{self, At, Transcript};
 
 /// Both sides of a veto were reached.
@@ -138,13 +140,54 @@ impl Governance {
             let Some((at, proven)) = &weighed else {
                 continue;
             };
-            let made = veto::gather(proposal, &facts, &known, proven, at);
+            let (at, proven) = self.as_of_the_end(proposal, at, proven).await?;
+            let made = veto::gather(proposal, &facts, &known, &proven, &at);
             let Some(made) = made else { continue };
             note(store, &name, proposal, &made).await?;
             transcripts.push(made);
         }
         self.tell.notify_one();
         Ok(transcripts)
+    }
+
+    /// The weights that count: of the first block whose median time is past the end, kept from then on.
+    /// Before that, those of the tip.
+    async fn as_of_the_end(
+        &self,
+        proposal: &Proposal,
+        at: &At,
+        proven: &BTreeMap<String, Proven>,
+    ) -> Result<(At, BTreeMap<String, Proven>)> {
+        let Some(closes_at) = proposal.veto_closes_at() else {
+            return Ok((at.clone(), proven.clone()));
+        };
+        if !closing::is_due(at, closes_at) {
+            return Ok((at.clone(), proven.clone()));
+        }
+        let store = self.store()?;
+        let key = format!("weights {} {closes_at}", name(proposal));
+        if let Some(text) = store.recall(&key).await? {
+            let kept: Snapshot = serde_json::from_str(&text)?;
+            if self.is_in_chain(&kept.block).await? {
+                return Ok((kept.at(at), kept.proven));
+            }
+        }
+        let taken = Snapshot::of(at, proven);
+        store
+            .remember(&key, &serde_json::to_string(&taken)?)
+            .await?;
+        Ok((at.clone(), taken.proven))
+    }
+
+    async fn is_in_chain(&self, block: &str) -> Result<bool> {
+        let Ok(block) = block.parse::<BlockHash>() else {
+            return Ok(false);
+        };
+        match self.context.node().header(block).await {
+            Ok(header) => Ok(header.in_best_chain),
+            Err(CallError::Reply(reply)) if reply.code == ErrorCode::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A block came: whatever is over is frozen, whatever was reached is told.

@@ -5,6 +5,7 @@ use bllvm_sdk::page::{Bar, Bars, Block, Cell, Facts, Form, Page, Table, Tone};
 use super::{brief, btc, count};
 use crate::answers::NodeWeights;
 use crate::mining::census::{EconomicNode, EconomicNodes};
+use crate::mining::fork::Fork;
 use crate::mining::interval::Share;
 
 /// Parts per million.
@@ -13,7 +14,11 @@ const WHOLE: u64 = 1_000_000;
 const MOST: usize = 150;
 
 /// The page; without a census the blocks are still being counted.
-pub fn economic_nodes(census: Option<&EconomicNodes>, weights: Option<&NodeWeights>) -> Page {
+pub fn economic_nodes(
+    census: Option<&EconomicNodes>,
+    weights: Option<&NodeWeights>,
+    forks: &[Fork],
+) -> Page {
     let mut page = Page::new("Economic nodes");
     match census {
         Some(census) => miners(&mut page, census),
@@ -23,6 +28,7 @@ pub fn economic_nodes(census: Option<&EconomicNodes>, weights: Option<&NodeWeigh
              time, or “enabled” is false.",
         )),
     }
+    page.push(left(forks));
     match weights {
         Some(weights) => page.push(proven(weights)),
         None => page.push(Block::notice(
@@ -125,6 +131,40 @@ fn bar(node: &EconomicNode) -> Bar {
         words: format!("{how}{member}"),
         ..of_share(node.share)
     }
+}
+
+fn left(forks: &[Fork]) -> Table {
+    let columns = [
+        "Left at height",
+        "#Blocks",
+        "Its last block",
+        "+Who mined them",
+        "Gone on at",
+    ];
+    let mut table = Table::new("Branches that the chain left, from two blocks on", &columns)
+        .or("None since this module counts.");
+    table.rows = forks
+        .iter()
+        .take(20)
+        .map(|fork| {
+            let miners = fork
+                .left_miners
+                .iter()
+                .map(|(name, blocks)| format!("{name} {blocks}"));
+            let miners = miners.collect::<Vec<_>>().join(", ");
+            let from = fork
+                .fork_height
+                .map_or("below what is kept".to_owned(), |at| at.to_string());
+            vec![
+                fork.left_height.to_string().into(),
+                fork.depth.to_string().into(),
+                Cell::code(&fork.left_block),
+                brief(&miners, 300).into(),
+                from.into(),
+            ]
+        })
+        .collect();
+    table
 }
 
 fn proven(weights: &NodeWeights) -> Table {

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::facts::{Fact, Head, Pull, State};
 use crate::known::Known;
 use crate::mining::census::{EconomicNode, EconomicNodes, Unknown};
+use crate::mining::fork::Fork;
 use crate::mining::interval::Share;
 use crate::proposals::{Moment, Proposals, all};
 use crate::rules::VetoRule;
@@ -189,13 +190,22 @@ fn miners_stand_beside_the_unknown_ones() {
             holds_until: None,
         }],
     };
-    let text = through(&economic_nodes(Some(&census), Some(&weights)));
+    let fork = Fork {
+        depth: 3,
+        fork_height: None,
+        left_height: 2000,
+        left_block: "00".repeat(32),
+        left_miners: [(HOSTILE.to_owned(), 3)].into(),
+        height: 2015,
+        block: "01".repeat(32),
+    };
+    let text = through(&economic_nodes(Some(&census), Some(&weights), &[fork]));
     assert!(
         text.contains("Unknown") && text.contains("184,467,440,737.09551615 BTC"),
         "{text}"
     );
     assert!(text.contains("submit_proof"));
-    let text = through(&economic_nodes(None, None));
+    let text = through(&economic_nodes(None, None, &[]));
     assert!(text.contains("No blocks are counted yet") && !text.contains("submit_proof"));
 }
 

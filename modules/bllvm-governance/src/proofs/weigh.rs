@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use bitcoin::OutPoint;
 use bllvm_sdk::types::BlockHash;
 use bllvm_sdk::{CallError, ErrorCode, Node};
+use serde::{Deserialize, Serialize};
 
 use super::check::txid;
 use super::{HOLDS, Proof};
 use crate::mining::coinbase::Mined;
 
 /// What one key has proven, as of a tip.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proven {
     /// Satoshi of unspent outputs.
     pub sat: u64,

@@ -96,6 +96,14 @@ pub struct Proposal {
     pub missing: Vec<String>,
 }
 
+impl Proposal {
+    /// When signals are no longer taken, Unix seconds; none where it cannot be vetoed.
+    pub fn veto_closes_at(&self) -> Option<i64> {
+        let rule = self.needs.veto.as_ref()?;
+        Some(self.opened_at.saturating_add(i64::from(rule.hours) * 3600))
+    }
+}
+
 /// A tier that somebody claims.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TierClaim {

@@ -1,13 +1,19 @@
 //! Proofs and frozen transcripts, and news that are told once.
 
+use std::cmp::Reverse;
+
+use serde::Serialize;
 use sqlx::{Connection, Row};
 
 use super::{News, Store, StoreError};
+use crate::mining::fork::Fork;
 use crate::proofs::Proof;
 use crate::veto::Transcript;
 
 /// Proofs that are kept; the oldest are those that hold no more.
 const MOST_PROOFS: i64 = 1000;
+/// Branches that are told at once.
+const MOST_FORKS: usize = 100;
 
 impl Store {
     /// Keeps a proof; the same one again changes nothing.
@@ -74,12 +80,24 @@ impl Store {
 
     /// Tells news unless this was told before under the same name.
     pub async fn tell_once(&self, name: &str, news: &News) -> Result<bool, StoreError> {
+        self.keep_once(name, &(), news).await
+    }
+
+    /// Keeps a thing under a name and tells it, if none of this name is kept.
+    pub async fn keep_once<T: Serialize + Sync>(
+        &self,
+        name: &str,
+        value: &T,
+        news: &News,
+    ) -> Result<bool, StoreError> {
+        let value = serde_json::to_string(value)?;
         let mut connection = self.lock().await;
         let mut tx = connection.begin().await?;
         let added = sqlx::query(
-            "INSERT INTO remembered (name, value) VALUES ($1, '') ON CONFLICT DO NOTHING",
+            "INSERT INTO remembered (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         )
         .bind(name)
+        .bind(value)
         .execute(&mut *tx)
         .await?;
         let first = added.rows_affected() > 0;
@@ -88,6 +106,25 @@ impl Store {
         }
         tx.commit().await?;
         Ok(first)
+    }
+}
+
+impl Store {
+    /// Branches that were left, highest first.
+    pub async fn forks(&self) -> Result<Vec<Fork>, StoreError> {
+        let rows = sqlx::query("SELECT value FROM remembered WHERE name LIKE 'fork %'")
+            .fetch_all(&mut *self.lock().await)
+            .await?;
+        let forks = rows
+            .iter()
+            .map(|row| Ok(serde_json::from_str(row.try_get("value")?)?));
+        let mut forks = forks.collect::<Result<Vec<Fork>, StoreError>>()?;
+        forks.sort_by(|one, other| {
+            let key = |fork: &Fork| (Reverse(fork.left_height), fork.left_block.clone());
+            key(one).cmp(&key(other))
+        });
+        forks.truncate(MOST_FORKS);
+        Ok(forks)
     }
 }
 

@@ -32,7 +32,7 @@ pub fn gather(
 ) -> Option<Transcript> {
     let rule = proposal.needs.veto.clone()?;
     let opened_at = proposal.opened_at;
-    let closes_at = opened_at.saturating_add(i64::from(rule.hours) * 3600);
+    let closes_at = proposal.veto_closes_at()?;
     let chain = known.chain().ok()?.to_owned();
     let ours = |signed: &&Signed| {
         let said = &signed.statement;

@@ -2,6 +2,7 @@
 //!
 //! A result is a fact. Nothing here stops a merge, a block or the node.
 
+pub mod closing;
 mod gather;
 mod tally;
 mod transcript;
