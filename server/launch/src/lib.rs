@@ -192,6 +192,8 @@ pub enum Hold {
     Partial,
     /// The system does not offer it here; the detail says why.
     Unavailable,
+    /// Nothing is missing without it; the detail says why.
+    NotNeeded,
 }
 
 /// One line on the status descriptor, as JSON.

@@ -17,6 +17,8 @@ pub enum IsolationState {
     Partial,
     /// The system does not offer it here; the detail says why.
     Unavailable,
+    /// Nothing is missing without it; the detail says why.
+    NotNeeded,
 }
 
 /// One layer between a module and the rest of the machine.

@@ -41,8 +41,8 @@ pub fn enter(policy: &Policy, is_init: bool, status: &mut Status) -> View {
         found(
             status,
             Layer::UserNamespace,
-            Hold::Unavailable,
-            "not needed: the host is the superuser and makes the others without",
+            Hold::NotNeeded,
+            "the host is the superuser and makes the others without",
         );
     } else {
         match own_users() {
@@ -90,8 +90,8 @@ pub fn enter(policy: &Policy, is_init: bool, status: &mut Status) -> View {
         found(
             status,
             Layer::NetworkNamespace,
-            Hold::Unavailable,
-            "not used, because it was granted the network",
+            Hold::NotNeeded,
+            "it was granted the network",
         );
     }
     let mounts = namespace(libc::CLONE_NEWNS);

@@ -48,10 +48,7 @@ pub async fn show(
     page(&Permissions {
         chrome: visit.chrome(&api).await?,
         head: head(&api, &seen, Tab::Permissions).await?,
-        explanation:
-            "Access to the node changes at once: a call without its permission is refused. \
-                      Listeners, connections and other programs change with the next start."
-                .to_owned(),
+        explanation: explanation(&seen, record.as_ref()),
         capabilities: capabilities(&seen, record.as_ref(), now(&api)),
         listeners: listeners(held, |name, address| {
             if open.contains_key(name) {
@@ -141,6 +138,21 @@ async fn change_layer(
         Err(error) => tell_refusal(api, visit, error)?,
     }
     Ok(see(&format!("/modules/{name}/permissions")))
+}
+
+/// When a change takes effect, and whether one waits for the next start.
+fn explanation(seen: &Seen, record: Option<&GrantRecord>) -> String {
+    let rule = "Access to the node changes at once: a call without its permission is refused. \
+                Listeners, connections, other programs and what it does not start without change \
+                with its next start; a reload in place is none.";
+    let ready = seen.observed.ready_at.filter(|_| seen.observed.pid.is_some());
+    match (ready, record) {
+        (Some(ready), Some(record)) if record.changed_at > ready => format!(
+            "{rule} Its permissions were changed after this process was started: what the process \
+             listens on, connects to and starts is still as it was; unload and load it."
+        ),
+        _ => rule.to_owned(),
+    }
 }
 
 /// The layers that are required, and what became of each.
@@ -238,6 +250,7 @@ fn layer(layer: &IsolationLayer) -> Fact {
         IsolationState::Enforced => (Tone::Good, "enforced"),
         IsolationState::Partial => (Tone::Warn, "in part"),
         IsolationState::Unavailable => (Tone::Warn, "not available here"),
+        IsolationState::NotNeeded => (Tone::Quiet, "not needed"),
     };
     let words = if layer.detail.is_empty() || layer.state == IsolationState::Enforced {
         word.to_owned()

@@ -256,6 +256,7 @@ fn note(life: &mut Life, launch_pid: u32, report: Report, group: Option<&Leaf>) 
                 Hold::Enforced => IsolationState::Enforced,
                 Hold::Partial => IsolationState::Partial,
                 Hold::Unavailable => IsolationState::Unavailable,
+                Hold::NotNeeded => IsolationState::NotNeeded,
             };
             let without = group
                 .map(|group| group.without.as_slice())
