@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bllvm_node::model::{Grant, ObservedState};
+use bllvm_node::model::{Grant, IsolationState, ObservedState, Outgoing};
 use serde_json::json;
 
 use crate::harness::{Host, digest, module, name, processes_in};
@@ -36,6 +36,29 @@ async fn a_module_sees_its_own_environment_and_descriptors_only() {
     assert_eq!(seen["descriptors"], 5);
     let data_dir = host.dir.path().join("module-data/well-behaved");
     assert_eq!(seen["env"]["HOME"], data_dir.display().to_string());
+}
+
+#[tokio::test]
+async fn a_layer_that_is_not_needed_is_told_from_one_that_is_missing() {
+    let host = Host::start().await;
+    let mut recipe = module("well_behaved");
+    recipe.grant.outgoing = Outgoing::Any;
+    let online = host.install(recipe).await;
+    host.load(&online).await;
+    host.until_state(&online, ObservedState::Running).await;
+    let run = host.runs(&online).await.remove(0);
+    let state = |name: &str| {
+        let found = run.isolation.iter().find(|layer| layer.layer == name);
+        found.map(|layer| layer.state)
+    };
+    assert_eq!(state("network_namespace"), Some(IsolationState::NotNeeded));
+    let user = state("user_namespace");
+    let superuser = rustix::process::geteuid().is_root();
+    assert_eq!(
+        user == Some(IsolationState::NotNeeded),
+        superuser,
+        "{user:?}"
+    );
 }
 
 async fn daemons_end(namespaces: bool) {
