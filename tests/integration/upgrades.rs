@@ -52,6 +52,18 @@ async fn a_version_is_planned_put_in_place_and_rolled_back_with_its_configuratio
     let config = server.call(NAME, "config", json!({})).await;
     assert_eq!(config["greeting"], "mine");
     assert_eq!(server.runs(NAME).await[0]["version"], "1.1.0");
+    let path = format!("/api/v1/operations?module={NAME}&limit=100");
+    let listed = server.rest.get(&path).await.done();
+    let kinds: Vec<_> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["kind"].clone())
+        .collect();
+    assert!(
+        kinds.contains(&json!("upgrade")) && kinds.contains(&json!("reload")),
+        "{kinds:?}"
+    );
     let again = ask(&server, "upgrade", &new).await.refused();
     assert_eq!(again["code"], "conflict");
 

@@ -148,6 +148,7 @@ async fn run_operations(store: Store) -> anyhow::Result<()> {
         let start = StartOperation {
             kind: OperationKind::Mine,
             module: None,
+            about: None,
             params: Value::Null,
             by: Actor::host(),
         };

@@ -115,6 +115,7 @@ impl Control {
                 start: StartOperation {
                     kind: OperationKind::Backup,
                     module: None,
+                    about: None,
                     params: Value::Null,
                     by: by.clone(),
                 },

@@ -59,6 +59,7 @@ impl Control {
                 start: StartOperation {
                     kind: OperationKind::Install,
                     module: Some(name.clone()),
+                    about: None,
                     params: json!({
                         "path": request.path, "digest": taken.digest, "as_local": request.as_local,
                     }),

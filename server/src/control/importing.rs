@@ -50,6 +50,7 @@ impl Control {
                 start: StartOperation {
                     kind: OperationKind::Import,
                     module: None,
+                    about: None,
                     params: json!({ "path": path }),
                     by: by.clone(),
                 },

@@ -64,6 +64,7 @@ impl Control {
                 start: StartOperation {
                     kind: OperationKind::Mine,
                     module: None,
+                    about: None,
                     params: json!(order),
                     by: by.clone(),
                 },

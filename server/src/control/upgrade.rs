@@ -241,6 +241,7 @@ impl Control {
                 kind,
                 // Its reload is an operation on the module of its own.
                 module: None,
+                about: Some(name.clone()),
                 params: json!({ "module": name }),
                 by: change.by.clone(),
             },

@@ -75,6 +75,10 @@ pub struct Operation {
     /// To which module.
     #[schema(value_type = Option<String>)]
     pub module: Option<ModuleName>,
+    /// The module that it is about, where it leaves the module free for an operation of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub about: Option<ModuleName>,
     /// Where it stands.
     pub status: OperationStatus,
     /// The step that is under way, in words.
@@ -94,4 +98,11 @@ pub struct Operation {
     pub created_at: UtcTime,
     /// When it last changed.
     pub changed_at: UtcTime,
+}
+
+impl Operation {
+    /// The module that it has to do with.
+    pub fn concerns(&self) -> Option<&ModuleName> {
+        self.module.as_ref().or(self.about.as_ref())
+    }
 }

@@ -14,6 +14,7 @@ struct OperationRow {
     id: String,
     kind: String,
     module: Option<String>,
+    about: Option<String>,
     status: String,
     step: String,
     done: i64,
@@ -34,6 +35,7 @@ impl TryFrom<OperationRow> for Operation {
             id: parsed(TABLE, &row.id)?,
             kind: word(TABLE, &row.kind)?,
             module: parsed_option(TABLE, row.module.as_deref())?,
+            about: parsed_option(TABLE, row.about.as_deref())?,
             status: word(TABLE, &row.status)?,
             step: row.step,
             done: count(row.done),
@@ -50,7 +52,7 @@ impl TryFrom<OperationRow> for Operation {
 /// Which operations are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct OperationFilter {
-    /// Only those of this module.
+    /// Only those of this module, and those that are about it.
     pub module: Option<ModuleName>,
     /// Only those that stand so.
     pub status: Option<OperationStatus>,
@@ -90,6 +92,22 @@ async fn open(
     .transpose()
 }
 
+async fn open_about(
+    db: impl SqliteExecutor<'_>,
+    about: &ModuleName,
+) -> Result<Option<Operation>, StoreError> {
+    let about = about.as_str();
+    sqlx::query_as!(
+        OperationRow,
+        "SELECT * FROM operations WHERE about = $1 AND status IN ('queued', 'running')",
+        about
+    )
+    .fetch_optional(db)
+    .await?
+    .map(Operation::try_from)
+    .transpose()
+}
+
 impl Store {
     /// Operations, newest first.
     pub async fn operations(
@@ -104,7 +122,7 @@ impl Store {
         let rows = sqlx::query_as!(
             OperationRow,
             "SELECT * FROM operations
-             WHERE ($1 IS NULL OR module = $1) AND ($2 IS NULL OR status = $2)
+             WHERE ($1 IS NULL OR module = $1 OR about = $1) AND ($2 IS NULL OR status = $2)
                AND ($3 IS NULL OR id < $3)
              ORDER BY id DESC LIMIT $4",
             module,
@@ -154,6 +172,11 @@ impl Tx<'_> {
         one(self.db(), id)
             .await?
             .ok_or_else(|| StoreError::not_found("operation", id))
+    }
+
+    /// The open operation that is about a module and leaves it free.
+    pub async fn open_about(&mut self, name: &ModuleName) -> Result<Option<Operation>, StoreError> {
+        open_about(self.db(), name).await
     }
 
     /// The module's open operation.

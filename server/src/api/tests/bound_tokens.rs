@@ -127,6 +127,7 @@ async fn operations_on_other_modules_stay_out_of_sight() {
         let start = StartOperation {
             module: Some(name.parse().unwrap()),
             kind: OperationKind::Install,
+            about: None,
             params: Value::Null,
             by: Actor::host(),
         };

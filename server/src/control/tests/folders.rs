@@ -94,6 +94,7 @@ async fn an_install_that_a_kill_cut_short_goes_on_at_the_next_start() {
     let open = |path: &Path| StartOperation {
         kind: OperationKind::Install,
         module: Some("clock".parse().unwrap()),
+        about: None,
         params: json!({ "path": path, "digest": digest }),
         by: me(),
     };

@@ -33,6 +33,7 @@ async fn what_cannot_go_on_after_a_kill_is_failed_with_its_reason() {
         let start = StartOperation {
             kind,
             module: module.map(|name| name.parse().unwrap()),
+            about: None,
             params: json!({ "count": 5 }),
             by: me(),
         };

@@ -145,7 +145,10 @@ fn explanation(seen: &Seen, record: Option<&GrantRecord>) -> String {
     let rule = "Access to the node changes at once: a call without its permission is refused. \
                 Listeners, connections, other programs and what it does not start without change \
                 with its next start; a reload in place is none.";
-    let ready = seen.observed.ready_at.filter(|_| seen.observed.pid.is_some());
+    let ready = seen
+        .observed
+        .ready_at
+        .filter(|_| seen.observed.pid.is_some());
     match (ready, record) {
         (Some(ready), Some(record)) if record.changed_at > ready => format!(
             "{rule} Its permissions were changed after this process was started: what the process \

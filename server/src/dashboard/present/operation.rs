@@ -35,11 +35,10 @@ pub fn row(operation: &Operation, now: UtcTime) -> OperationRow {
 
 /// What it is about.
 pub fn target(operation: &Operation) -> String {
-    match (&operation.module, operation.kind) {
+    match (operation.concerns(), operation.kind) {
         (Some(name), _) => name.to_string(),
         (None, OperationKind::Mine | OperationKind::Import) => "blocks".to_owned(),
         (None, OperationKind::Backup) => "the node".to_owned(),
-        (None, OperationKind::Upgrade | OperationKind::Rollback) => "the version".to_owned(),
         (None, _) => String::new(),
     }
 }
@@ -198,6 +197,7 @@ mod tests {
             id: Id(ulid::Ulid::from_parts(1, 1)),
             kind,
             module: Some("clock".parse().unwrap()),
+            about: None,
             status,
             step: "waiting for `ready`".to_owned(),
             done: 1,

@@ -15,6 +15,9 @@ pub struct StartOperation {
     pub kind: OperationKind,
     /// To which module; a module has at most one open operation.
     pub module: Option<ModuleName>,
+    /// The module that it is about, where it leaves the module free for an operation of its own; at
+    /// most one such operation is open.
+    pub about: Option<ModuleName>,
     /// What a restart needs to resume it; not shown.
     pub params: Value,
     /// Who asked.
@@ -33,10 +36,19 @@ impl Command for StartOperation {
                 kind: open.kind,
             });
         }
+        if let Some(about) = &self.about
+            && let Some(open) = tx.open_about(about).await?
+        {
+            return Err(StoreError::Conflict {
+                operation: open.id,
+                kind: open.kind,
+            });
+        }
         let operation = Operation {
             id: tx.new_id(),
             kind: self.kind,
             module: self.module,
+            about: self.about,
             status: OperationStatus::Queued,
             step: String::new(),
             done: 0,
@@ -50,19 +62,21 @@ impl Command for StartOperation {
         let id = operation.id.to_string();
         let (kind, status) = (operation.kind.as_str(), operation.status.as_str());
         let module = operation.module.as_ref().map(ModuleName::as_str);
+        let about = operation.about.as_ref().map(ModuleName::as_str);
         let params = to_json(&self.params)?;
         let now = tx.now().to_string();
         sqlx::query!(
             "INSERT INTO operations (id, kind, module, status, step, done, total, failure, result,
-                                     params, asked_by, created_at, changed_at)
-             VALUES ($1, $2, $3, $4, '', 0, 0, NULL, 'null', $5, $6, $7, $7)",
+                                     params, asked_by, created_at, changed_at, about)
+             VALUES ($1, $2, $3, $4, '', 0, 0, NULL, 'null', $5, $6, $7, $7, $8)",
             id,
             kind,
             module,
             status,
             params,
             operation.by,
-            now
+            now,
+            about
         )
         .execute(tx.db())
         .await?;

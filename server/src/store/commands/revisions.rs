@@ -50,6 +50,7 @@ impl Command for AddRevision {
             let start = StartOperation {
                 kind: OperationKind::Configure,
                 module: Some(self.module.clone()),
+                about: None,
                 params: Value::Null,
                 by: self.by.clone(),
             };

@@ -161,6 +161,7 @@ async fn operations_move_on_and_end_once() {
     let start = StartOperation {
         kind: OperationKind::Mine,
         module: None,
+        about: None,
         params: json!({"count": 3}),
         by: operator(),
     };

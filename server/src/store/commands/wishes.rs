@@ -50,6 +50,7 @@ impl Command for Want {
         StartOperation {
             kind: self.kind,
             module: Some(self.name),
+            about: None,
             params: self.params,
             by: self.by,
         }
@@ -77,6 +78,7 @@ impl Command for RequestReload {
         StartOperation {
             kind: OperationKind::Reload,
             module: Some(self.name),
+            about: None,
             params: Value::Null,
             by: self.by,
         }

@@ -18,7 +18,7 @@ async fn reach(api: &Api, caller: &Caller, id: Id) -> ApiResult<()> {
     }
     let operation = api.store.operation(id).await?;
     let operation = operation.ok_or_else(|| not_found(id))?;
-    caller.require_module(operation.module.as_ref().map(ModuleName::as_str))
+    caller.require_module(operation.concerns().map(ModuleName::as_str))
 }
 
 fn not_found(id: Id) -> ApiError {
