@@ -2,6 +2,7 @@
 //! event, and where it takes long its operation. The list comes from the document, so that none is
 //! forgotten.
 
+use bllvm_tests::registry::Maker;
 use bllvm_tests::{Fixture, TestServer};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -394,6 +395,61 @@ fn endpoint_cases() -> Vec<Case> {
     cases
 }
 
+fn backup_cases() -> Vec<Case> {
+    let with = |passphrase: &str| json!({ "passphrase": passphrase });
+    let at = "/api/v1/backups";
+    vec![
+        case(
+            "create_backup",
+            at,
+            with("correct horse battery"),
+            "accepted",
+        ),
+        case("create_backup", at, with("short"), "refused"),
+    ]
+}
+
+/// A registry of one release, taken from a folder; first fetched, then installed.
+fn registry_cases(maker: &Maker) -> Vec<Case> {
+    let (at, listed) = ("/api/v1/registries", "/api/v1/catalog/example.org");
+    let registry = |address: &str| json!({ "name": "example.org", "addresses": [address], "keys": [maker.registry] });
+    let folder = maker.folder().display().to_string();
+    let both = |id, path: &str, name: [&str; 2], body: &Value| {
+        [(name[0], "accepted"), (name[1], "refused")]
+            .map(|(name, outcome)| case(id, path.replace("{}", name), body.clone(), outcome))
+    };
+    let (listed, hello) = (format!("{listed}/{{}}"), ["hello", "no-such-module"]);
+    let as_local = json!({ "as_local": true });
+    let mut cases = vec![
+        case("add_registry", at, registry("nowhere"), "refused"),
+        case("add_registry", at, registry(&folder), "accepted"),
+    ];
+    let named = ["example.org", "none.example"];
+    let groups = [
+        both(
+            "refresh_registry",
+            &format!("{at}/{{}}/refresh"),
+            named,
+            &json!({}),
+        ),
+        both(
+            "fetch_catalog_module",
+            &format!("{listed}/fetch"),
+            hello,
+            &as_local,
+        ),
+        both(
+            "install_catalog_module",
+            &format!("{listed}/install"),
+            hello,
+            &as_local,
+        ),
+        both("remove_registry", &format!("{at}/{{}}"), named, &json!({})),
+    ];
+    cases.extend(groups.into_iter().flatten());
+    cases
+}
+
 /// Operation id and HTTP method of everything that changes something.
 async fn mutating(server: &TestServer) -> Vec<(String, Method)> {
     let document = server.rest.get("/api/v1/openapi.json").await.done();
@@ -420,6 +476,10 @@ async fn every_mutation_done_and_refused_leaves_its_traces() {
     cases.extend(webhook_cases());
     cases.extend(endpoint_cases());
     cases.extend(reconcile_cases());
+    cases.extend(backup_cases());
+    let maker = Maker::new();
+    maker.release(1);
+    cases.extend(registry_cases(&maker));
     for (id, _) in &mutating {
         assert!(
             cases.iter().any(|case| case.id == id),

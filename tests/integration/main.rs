@@ -7,6 +7,7 @@ mod backups;
 mod bad_input;
 #[cfg(feature = "kernel")]
 mod base_node;
+mod catalog;
 mod command_line;
 mod configuration;
 #[cfg(feature = "kernel")]

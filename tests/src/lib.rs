@@ -7,6 +7,7 @@ pub mod fixture;
 pub mod governance;
 pub mod processes;
 pub mod programs;
+pub mod registry;
 pub mod rest;
 pub mod server;
 pub mod sse;

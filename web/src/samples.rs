@@ -132,6 +132,8 @@ pub fn draw_all() -> Result<Vec<Drawn>, askama::Error> {
         "error" => pages::ErrorPage,
         "overview" => pages::Overview,
         "modules" => pages::Modules,
+        "catalog" => pages::Catalog,
+        "listed" => pages::ListedPage,
         "review" => pages::Review,
         "module-overview" => module::ModuleOverview,
         "module-configuration" => module::Configuration,

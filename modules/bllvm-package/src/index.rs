@@ -391,6 +391,11 @@ impl Index {
 }
 
 impl Listed {
+    /// Whether it is for a system, such as [`crate::Trust::own_target`].
+    pub fn runs_on(&self, target: &str) -> bool {
+        runs_on(&self.target, target)
+    }
+
     /// Checks that the bytes of a `module.toml` are those of this release.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bllvm_manifest::ModuleName;
 use clap::Args;
 use reqwest::Method;
 use reqwest::header::AUTHORIZATION;
@@ -193,6 +194,38 @@ impl Node {
         let body = json!({ "path": path, "as_local": as_local });
         let begun = self.ask(Method::POST, "/modules", Some(body)).await?;
         self.finished(&begun).await
+    }
+
+    /// Takes a module in from a registry of the node; none where no registry lists it. One that is
+    /// listed and refused is never looked for elsewhere.
+    ///
+    /// # Errors
+    /// The node's refusal, or where more than one registry lists it.
+    pub async fn install_listed(&self, name: &ModuleName, as_local: bool) -> Result<Option<Value>> {
+        let found = self
+            .ask(Method::GET, &format!("/catalog?search={name}"), None)
+            .await?;
+        let items = found["items"].as_array().into_iter().flatten();
+        let registries: Vec<&str> = items
+            .filter(|one| one["module"] == name.as_str())
+            .filter_map(|one| one["registry"].as_str())
+            .collect();
+        match registries[..] {
+            [] => Ok(None),
+            [registry] => {
+                let path = format!("/catalog/{registry}/{name}/install");
+                let body = json!({ "as_local": as_local });
+                let begun = self.ask(Method::POST, &path, Some(body)).await?;
+                self.finished(&begun).await.map(Some)
+            }
+            _ => Err(Failure::because(
+                "registry_ambiguous",
+                format!(
+                    "`{name}` is in {}: say which with `bllvm-node catalog install {name} --registry NAME`",
+                    registries.join(" and ")
+                ),
+            )),
+        }
     }
 }
 

@@ -198,11 +198,20 @@ fn a_package_comes_from_a_folder_and_over_http() {
 fn a_download_that_broke_off_goes_on_where_it_was() {
     let world = World::new();
     let (address, sent) = serve(world.at("registry"), 100_000, 1);
-    let broken = world.ask(&["fetch", "hello"], &address, "a");
-    assert!(broken["error"]["detail"].is_string(), "{broken}");
-    let before = sent.load(Ordering::SeqCst);
+    let fetched = world.ask(&["fetch", "hello"], &address, "a");
+    is_whole(&fetched, 2);
+    let all = sent.load(Ordering::SeqCst);
+    assert!(all < PROGRAM_BYTES as u64 + 50_000, "{all} bytes came");
+
+    // What an earlier command left half-done is gone on with, too.
+    let package = PathBuf::from(fetched["package"].as_str().unwrap());
+    fs::remove_file(package.join("module.toml")).unwrap();
+    let half = fs::OpenOptions::new()
+        .write(true)
+        .open(package.join("hello"));
+    half.unwrap().set_len(PROGRAM_BYTES as u64 / 2).unwrap();
     is_whole(&world.ask(&["fetch", "hello"], &address, "a"), 2);
-    let again = sent.load(Ordering::SeqCst) - before;
+    let again = sent.load(Ordering::SeqCst) - all;
     assert!(
         again < PROGRAM_BYTES as u64,
         "{again} bytes came the second time"

@@ -95,6 +95,9 @@ codes! {
     DataNotReadable = "data_not_readable", CONFLICT, "The version before cannot read the data that is there.";
     UpgradeRolledBack = "upgrade_rolled_back", CONFLICT, "The new version did not work, and the one before is in place again.";
     PackageRefused = "package_refused", UNPROCESSABLE_ENTITY, "The package is not one that is taken here.";
+    RegistryRefused = "registry_refused", UNPROCESSABLE_ENTITY, "The registry, or what it has, is not believed or cannot be read.";
+    RegistryNotFound = "registry_not_found", NOT_FOUND, "No registry of this name was added here.";
+    RegistryExists = "registry_exists", CONFLICT, "A registry of this name was added already.";
     PublisherNotFound = "publisher_not_found", NOT_FOUND, "No publisher of this name is trusted here.";
     PublisherExists = "publisher_exists", CONFLICT, "A publisher of this name is trusted already.";
     ReleaseNotFound = "release_not_found", NOT_FOUND, "No release of this module is remembered.";

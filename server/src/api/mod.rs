@@ -38,7 +38,10 @@ pub use state::{Api, Parts};
 fn resources() -> OpenApiRouter<Api> {
     use v1::modules::{self, config};
     use v1::webhooks::{deliveries, endpoints, messages, reconcile, replay, sources};
-    use v1::{audit, backups, events, host, node, operations, publishers, releases, tokens};
+    use v1::{
+        audit, backups, catalog, events, host, node, operations, publishers, registries, releases,
+        tokens,
+    };
 
     OpenApiRouter::default()
         .routes(routes!(
@@ -107,6 +110,16 @@ fn resources() -> OpenApiRouter<Api> {
         ))
         .routes(routes!(publishers::rotate::rotate_publisher))
         .routes(routes!(publishers::remove::remove_publisher))
+        .routes(routes!(
+            registries::list_registries,
+            registries::add_registry
+        ))
+        .routes(routes!(registries::remove_registry))
+        .routes(routes!(registries::refresh_registry))
+        .routes(routes!(catalog::list_catalog))
+        .routes(routes!(catalog::get_catalog_module))
+        .routes(routes!(catalog::fetch_catalog_module))
+        .routes(routes!(catalog::install_catalog_module))
         .routes(routes!(releases::list::list_releases))
         .routes(routes!(releases::forget::forget_release))
         .routes(routes!(

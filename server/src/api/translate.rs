@@ -50,6 +50,9 @@ impl From<ControlError> for ApiError {
             ControlError::Package { reason, .. } => {
                 Self::new(Code::PackageRefused, detail).with_reason(reason)
             }
+            ControlError::Registry { reason, .. } => {
+                Self::new(Code::RegistryRefused, detail).with_reason(reason)
+            }
             ControlError::PreconditionRequired => Self::new(Code::PreconditionRequired, detail),
             ControlError::PreconditionFailed { current } => {
                 Self::new(Code::PreconditionFailed, detail).with_etag(current)

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::exit::CommandError;
 use super::{
-    backup, base_node, config, doctor, events, login, module, node, openapi, operation, run,
-    status, token, trust, webhook,
+    backup, base_node, catalog, config, doctor, events, login, module, node, openapi, operation,
+    run, status, token, trust, webhook,
 };
 use crate::config::{Config, ConfigError, Overrides, Surroundings};
 
@@ -122,6 +122,9 @@ pub enum Command {
     /// Say whose signed packages are taken
     #[command(subcommand)]
     Trust(trust::Trust),
+    /// Read registries of signed modules, and install from them
+    #[command(subcommand)]
+    Catalog(catalog::Catalog),
     /// Take in webhooks of sources, send webhooks to endpoints, and look at both
     #[command(subcommand)]
     Webhook(webhook::Webhook),
@@ -157,6 +160,7 @@ impl Cli {
             Command::Events(command) => command.run(options).await,
             Command::Token(command) => command.run(options).await,
             Command::Trust(command) => command.run(options).await,
+            Command::Catalog(command) => command.run(options).await,
             Command::Webhook(command) => command.run(options).await,
             Command::Backup(command) => Box::pin(command.run(options)).await,
             Command::Doctor => doctor::run(options).await,

@@ -9,6 +9,7 @@ mod output;
 
 mod backup;
 mod base_node;
+mod catalog;
 mod cli;
 mod client;
 mod config;

@@ -71,6 +71,25 @@ pub async fn finish(
     }
 }
 
+/// Follows an operation to its end, and gives it; it says nothing of its result.
+///
+/// # Errors
+/// When it failed or was cancelled.
+pub async fn ended(client: &Client, accepted: &Value) -> Result<Value> {
+    let mut line = Line::default();
+    let operation = follow(client, &output::field(accepted, "id"), &mut line).await;
+    line.clear();
+    let operation = operation?;
+    if output::field(&operation, "status") == "succeeded" {
+        return Ok(operation);
+    }
+    bail!(
+        "{} ({})",
+        output::field(&operation, "failure.detail"),
+        output::field(&operation, "failure.code")
+    )
+}
+
 async fn follow(client: &Client, id: &str, line: &mut Line) -> Result<Value> {
     loop {
         // Short waits keep the line moving; the last one ends with the operation.

@@ -33,6 +33,8 @@ codes! {
     ModuleExists = "module_exists";
     /// A publisher of this name is trusted already.
     PublisherExists = "publisher_exists";
+    /// A registry of this name was added already.
+    RegistryExists = "registry_exists";
     /// The module is disabled.
     ModuleDisabled = "module_disabled";
     /// The module cannot be loaded as it was found.
@@ -136,6 +138,14 @@ pub enum ControlError {
         /// What was checked, expected and found, and the way out.
         detail: String,
     },
+    /// A registry, or what it has, is not believed or cannot be read.
+    #[error("{detail}")]
+    Registry {
+        /// Why, as a word: a code of `bllvm_registry::RegistryError`.
+        reason: &'static str,
+        /// What was checked, expected and found, and the way out.
+        detail: String,
+    },
     /// The system refused a file.
     #[error("{detail}")]
     Files {
@@ -174,7 +184,7 @@ impl ControlError {
         match self {
             Self::NotFound { .. } => "not_found",
             Self::Conflict { code, .. } | Self::Refused { code, .. } => code.as_str(),
-            Self::Package { reason, .. } => reason,
+            Self::Package { reason, .. } | Self::Registry { reason, .. } => reason,
             Self::Invalid { .. } => "invalid_config",
             Self::PreconditionRequired => "precondition_required",
             Self::PreconditionFailed { .. } => "precondition_failed",

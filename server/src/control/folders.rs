@@ -115,6 +115,9 @@ impl Control {
 
     /// Goes on with an install that our own end cut short.
     pub(super) async fn resume_install(&self, operation: &Operation, params: &Value) {
+        if params["registry"].is_string() {
+            return self.resume_listed(operation, params).await;
+        }
         let by = Actor::named(operation.by.clone());
         let asked = params["path"].as_str().map(Path::new);
         let digest = params["digest"].as_str().and_then(|text| text.parse().ok());
@@ -161,7 +164,7 @@ impl Control {
         });
     }
 
-    async fn install_now(
+    pub(super) async fn install_now(
         &self,
         id: Id,
         taken: &Taken,

@@ -10,6 +10,8 @@
 
 mod backups;
 mod calls;
+mod catalog;
+mod catalog_install;
 mod change_over;
 mod config;
 mod config_file;
@@ -26,6 +28,7 @@ mod load;
 mod mining;
 mod operations;
 mod reconcile;
+mod registries;
 mod requests;
 mod rights;
 mod sending;
@@ -39,11 +42,13 @@ mod webhooks;
 mod tests;
 
 pub use backups::{BackupRequest, BackupSettings};
+pub use catalog_install::ListedRequest;
 pub use discovery::changed_program;
 pub use endpoints::{NewEndpoint, Tested};
 pub use error::{ControlCode, ControlError};
 pub use fleet::Fleet;
 pub use handle::{Control, ControlParts, ControlSettings, ModuleEntry};
+pub use registries::NewRegistry;
 pub use requests::{
     ConfigChange, ConfigInput, ConfigView, FileProblem, InstallRequest, LoadRequest, LoginCode,
     NewToken, SetConfig, Stray, TokenRequest, UninstallRequest,

@@ -34,6 +34,7 @@ impl Control {
             let operation = &open.operation;
             match operation.kind {
                 OperationKind::Install => self.resume_install(operation, &open.params).await,
+                OperationKind::Fetch => self.resume_listed(operation, &open.params).await,
                 OperationKind::Mine => self.resume_mining(operation, &open.params).await,
                 OperationKind::Import => self.resume_import(operation, &open.params).await,
                 OperationKind::Uninstall => self.resume_uninstall(operation, &open.params).await,

@@ -10,6 +10,7 @@ mod address;
 mod assets;
 mod audit;
 mod backups;
+mod catalog;
 mod endpoints;
 mod events;
 mod form;
@@ -62,6 +63,7 @@ fn pages() -> Router<Api> {
         .route("/node", get(node::show))
         .route("/node/mine", post(node::mine))
         .route("/node/transactions", post(node::send))
+        .merge(of_catalog())
         .route("/operations", get(operations::list))
         .route("/operations/{id}", get(operations::show))
         .route("/operations/{id}/cancel", post(operations::cancel))
@@ -79,6 +81,18 @@ fn pages() -> Router<Api> {
         .route("/backups", get(backups::list).post(backups::create))
         .merge(of_endpoints())
         .route("/settings", get(settings::show))
+}
+
+/// What registries have.
+fn of_catalog() -> Router<Api> {
+    Router::new()
+        .route("/catalog", get(catalog::list))
+        .route("/catalog/add", post(catalog::add))
+        .route("/catalog/remove", post(catalog::remove))
+        .route("/catalog/refresh", post(catalog::refresh))
+        .route("/catalog/{registry}/{name}", get(catalog::show))
+        .route("/catalog/{registry}/{name}/install", post(catalog::install))
+        .route("/catalog/{registry}/{name}/fetch", post(catalog::fetch))
 }
 
 /// Webhooks that go out.

@@ -14,7 +14,7 @@ use super::visit::{Visit, now};
 use crate::api::Api;
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::extract::{Path, Query};
-use crate::model::{Id, Operation, OperationStatus, Scope, UtcTime};
+use crate::model::{Id, Operation, OperationKind, OperationStatus, Scope, UtcTime};
 use crate::store::{OperationFilter, PageRequest};
 
 const PAGE: u32 = 50;
@@ -99,6 +99,7 @@ pub async fn show(State(api): State<Api>, visit: Visit, Path(id): Path<Id>) -> A
         steps: steps(&found, now),
         facts: facts(&found, now),
         problem,
+        next: next(&found),
         operation: row,
     })
 }
@@ -121,6 +122,23 @@ pub async fn cancel(
         Err(error) => tell_refusal(&api, &form.visit, error)?,
     }
     Ok(see(&format!("/operations/{id}")))
+}
+
+/// Where a module goes on that was fetched or taken in.
+fn next(of: &Operation) -> Option<(String, String)> {
+    let name = of.module.as_ref()?;
+    match (of.kind, of.status) {
+        (OperationKind::Install, OperationStatus::Succeeded) => Some((
+            format!("/modules/{name}/review"),
+            format!("Review what {name} asks for"),
+        )),
+        (OperationKind::Fetch, OperationStatus::Succeeded) => {
+            let path = of.result.get("path")?.as_str()?;
+            let href = with_query(&format!("/modules/{name}/versions"), &[("path", path)]);
+            Some((href, "See what it would change".to_owned()))
+        }
+        _ => None,
+    }
 }
 
 /// What is known of its course: asked for, under way, over.

@@ -46,6 +46,8 @@ pub mod kinds {
     pub const MODULE_LAGGING: &str = "module.lagging";
     /// An operation was recorded or changed its status.
     pub const OPERATION: &str = "operation.changed";
+    /// Alarm: the makers of an installed module took its release back.
+    pub const MODULE_REVOKED: &str = "module.revoked";
     /// An audit row was written; carries the row.
     pub const AUDIT: &str = "audit.recorded";
     /// The base node went away or came back.

@@ -11,6 +11,7 @@ mod isolation;
 mod module;
 mod operation;
 mod rating;
+mod registry;
 mod revision;
 mod run;
 mod scope;
@@ -34,6 +35,10 @@ pub use isolation::{IsolationLayer, IsolationState, NotRequired, RequiredLayer};
 pub use module::{Module, Source, TrustClass};
 pub use operation::{Failure, Operation, OperationKind, OperationStatus};
 pub use rating::{Rating, Stakes};
+pub use registry::{
+    Availability, CatalogEntry, CatalogModule, CatalogRelease, KnownRegistry, RevokedModule,
+    SeenIndex,
+};
 pub use revision::{ConfigSource, Revision, RevisionStatus};
 pub use run::{Exit, Run};
 pub use scope::{Scope, Scopes};

@@ -20,6 +20,8 @@ words! {
         Configure = "configure",
         /// Take in a module from a folder.
         Install = "install",
+        /// Fetch a package of a registry.
+        Fetch = "fetch",
         /// Remove a module and, if asked, its data.
         Uninstall = "uninstall",
         /// Put another version of a module in place.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backups;
+mod catalog;
 mod endpoints;
 mod error;
 mod events;
@@ -19,6 +20,9 @@ mod webhooks;
 
 pub use audit::{Audit, AuditRow};
 pub use backups::{BackupRow, Backups};
+pub use catalog::{
+    Catalog, ListedButton, ListedPage, ListedRow, RegistryForm, RegistryRow, ReleaseRow,
+};
 pub use endpoints::{
     EndpointForm, EndpointPage, EndpointRow, Endpoints, FreshKey, KeyRow, MessagePage, MessageRow,
     TryRow,

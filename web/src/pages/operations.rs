@@ -35,6 +35,8 @@ pub struct OperationPage {
     pub steps: Vec<StepRow>,
     /// Who, when, why.
     pub facts: Vec<Fact>,
+    /// Where it goes on: the address, and what is written on the link.
+    pub next: Option<(String, String)>,
 }
 
 /// One step of an operation.
@@ -117,6 +119,7 @@ impl OperationPage {
             chrome: samples::chrome("/operations/01JDAXP2Q4"),
             operation: operations().remove(0),
             problem: None,
+            next: None,
             steps: vec![
                 step(
                     OperationStatus::Succeeded,
@@ -172,6 +175,7 @@ impl OperationPage {
             operation: hostile_row(),
             problem: Some(hostile_problem()),
             facts: vec![Fact::text(HOSTILE, HOSTILE)],
+            next: Some(("/modules".to_owned(), HOSTILE.to_owned())),
             ..Self::sample()
         };
         vec![

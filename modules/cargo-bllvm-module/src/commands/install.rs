@@ -18,7 +18,7 @@ use crate::registry::{Registry, now};
 #[derive(Args, Debug)]
 pub struct Install {
     /// A package, a module's folder, or a program; or a name, which is looked up in the registry, or
-    /// else built by cargo as a crate
+    /// in those of the node, or else built by cargo as a crate
     what: PathBuf,
     #[command(flatten)]
     registry: Registry,
@@ -35,6 +35,13 @@ impl Install {
         // Found before minutes of building.
         let node = self.which.connect()?;
         let scratch;
+        if !self.what.exists() && self.registry.index.is_none() {
+            let name = crate_name(&self.what)?;
+            let listed = block_on(node.install_listed(&name, self.as_local))?;
+            if let Some(result) = listed {
+                return Ok(installed(result));
+            }
+        }
         let path = if self.what.exists() {
             std::path::absolute(&self.what)?
         } else if self.registry.index.is_some() {
@@ -49,13 +56,17 @@ impl Install {
             build_crate(&name, &scratch.0, quiet)?
         };
         let result = block_on(node.install(&path, self.as_local))?;
-        let name = result["module"].as_str().unwrap_or_default().to_owned();
-        let text = format!(
-            "{}\nIt runs when somebody has looked at it and agreed: bllvm-node module load {name}",
-            lines(&result)
-        );
-        Ok(Report::new(text, result))
+        Ok(installed(result))
     }
+}
+
+fn installed(result: Value) -> Report {
+    let name = result["module"].as_str().unwrap_or_default().to_owned();
+    let text = format!(
+        "{}\nIt runs when somebody has looked at it and agreed: bllvm-node module load {name}",
+        lines(&result)
+    );
+    Report::new(text, result)
 }
 
 /// A folder of our own, removed in the end.

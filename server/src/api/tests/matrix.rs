@@ -38,6 +38,7 @@ pub(super) fn all() -> Vec<Operation> {
                 .replace("{block}", "0")
                 .replace("{name}", "nothing")
                 .replace("{source}", "nothing")
+                .replace("{registry}", "nothing")
                 .replace("{method}", "ask")
                 .replace("{txid}", &"00".repeat(32)),
             scope: operation["x-scope"].as_str().and_then(Scope::from_word),
@@ -65,6 +66,12 @@ impl Operation {
                 "rotate_publisher",
                 json!({ "keys": "none", "signatures": "none" }),
             ),
+            (
+                "add_registry",
+                json!({ "name": "other.example", "addresses": ["/srv/registry"], "keys": [KEY] }),
+            ),
+            ("fetch_catalog_module", json!({})),
+            ("install_catalog_module", json!({})),
             ("set_module_sandbox", json!({ "waive": [] })),
             ("pin_module", json!({ "pinned": true })),
             ("plan_module_upgrade", json!({ "path": "/no/such/folder" })),

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod backups;
+pub mod catalog;
 pub mod events;
 pub mod health;
 pub mod host;
@@ -14,6 +15,7 @@ pub mod modules;
 pub mod node;
 pub mod operations;
 pub mod publishers;
+pub mod registries;
 pub mod releases;
 pub mod tokens;
 pub mod webhooks;

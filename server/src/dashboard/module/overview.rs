@@ -8,7 +8,7 @@ use axum::response::Response;
 use bllvm_manifest::ModuleName;
 use bllvm_web::format;
 use bllvm_web::pages::module::{MethodRow, ModuleOverview, ReloadOutcome, Tab};
-use bllvm_web::parts::{Badge, Fact, ListenerRow, Stat, Tone, Value};
+use bllvm_web::parts::{Badge, Fact, ListenerRow, Problem, Stat, Tone, Value};
 
 use super::{find, head};
 use crate::api::Api;
@@ -40,7 +40,9 @@ pub async fn show(
     page(&ModuleOverview {
         chrome: visit.chrome(&api).await?,
         head: head(&api, &seen, Tab::Overview).await?,
-        problem: seen.problem(now, last_output(&api, &seen).await?),
+        problem: revoked(&api, &name)
+            .await?
+            .or(seen.problem(now, last_output(&api, &seen).await?)),
         reload: last_reload(&api, &name, now).await?,
         tasks: seen.tasks(),
         stats: stats(&seen),
@@ -49,6 +51,23 @@ pub async fn show(
         listeners: held(&api, &seen).await?,
         methods: methods(&seen),
     })
+}
+
+/// What its makers say against the installed release; it stands before anything else.
+async fn revoked(api: &Api, name: &ModuleName) -> ApiResult<Option<Problem>> {
+    let all = api.control.revoked_modules().await?;
+    let found = all.into_iter().find(|one| one.module == *name);
+    Ok(found.map(|one| Problem {
+        what: format!(
+            "Its makers took this release back: {}",
+            sentence(&one.reason)
+        ),
+        advice: format!(
+            "The registry {} says so. Upgrade to a newer release, or unload it.",
+            one.registry
+        ),
+        lines: Vec::new(),
+    }))
 }
 
 /// The last lines of the run that went wrong.

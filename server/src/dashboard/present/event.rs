@@ -65,6 +65,14 @@ fn describe(event: &EventEnvelope) -> (Tone, &'static str, String) {
         kinds::MODULE_STATE => state(data),
         kinds::MODULE_HEALTH => health(data),
         kinds::MODULE_CRASHED => (Tone::Bad, "crash", crash(&data["exit"])),
+        kinds::MODULE_REVOKED => (
+            Tone::Bad,
+            "taken back",
+            format!(
+                "Its makers took the installed release back: {}",
+                word("reason")
+            ),
+        ),
         kinds::MODULE_RELOADED => {
             let mode = ReloadMode::from_word(word("mode")).map(mode_words);
             let how = mode.map_or("", |(how, _)| how);

@@ -149,6 +149,10 @@ pub fn outcome(operation: &Operation) -> (Tone, String) {
             format!("{name} was taken in. Nothing of it has run yet."),
             "taken in",
         ),
+        OperationKind::Fetch => (
+            format!("{name} was fetched. Nothing was changed yet."),
+            "fetched",
+        ),
         OperationKind::Uninstall => (format!("{name} was removed."), "removed"),
         OperationKind::Upgrade => ("The new version is in place.".to_owned(), "changed"),
         OperationKind::Rollback => (

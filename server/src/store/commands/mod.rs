@@ -15,6 +15,7 @@ mod modules;
 mod observed;
 mod operations;
 mod reconcile;
+mod registries;
 mod revisions;
 mod runs;
 mod sessions;
@@ -88,6 +89,16 @@ pub mod actions {
     pub const REMOVE_PUBLISHER: &str = "remove_publisher";
     /// A module's release is remembered no more.
     pub const FORGET_RELEASE: &str = "forget_release";
+    /// A registry was added.
+    pub const ADD_REGISTRY: &str = "add_registry";
+    /// A registry was removed.
+    pub const REMOVE_REGISTRY: &str = "remove_registry";
+    /// A registry's index was fetched.
+    pub const REFRESH_REGISTRY: &str = "refresh_registry";
+    /// A package was fetched from a registry.
+    pub const FETCH_PACKAGE: &str = "fetch_catalog_module";
+    /// A module was installed from a registry.
+    pub const INSTALL_LISTED: &str = "install_catalog_module";
     /// A webhook source was made.
     pub const CREATE_WEBHOOK_SOURCE: &str = "create_webhook_source";
     /// A webhook source's settings changed.
@@ -150,6 +161,7 @@ pub use modules::{Confirm, Found, FoundModule, MarkGone, Remove, SetEnabled, Set
 pub use observed::StateChanged;
 pub use operations::{Cancel, Finish, Progress, StartOperation};
 pub use reconcile::{NewApiToken, RecordReconcile, RemoveReconcile, SetReconcile};
+pub use registries::{AddRegistry, RecordIndex, RemoveRegistry};
 pub use revisions::{AddRevision, SetRevisionStatus};
 pub use runs::{CloseLostRuns, RunEnded, RunReady, RunStarted};
 pub use sessions::{AddLoginCode, AddSession, DropSession, RedeemLoginCode, TouchSession};
