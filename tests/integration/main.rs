@@ -7,6 +7,8 @@ mod backups;
 mod bad_input;
 #[cfg(feature = "kernel")]
 mod base_node;
+#[cfg(feature = "kernel")]
+mod bitcoind;
 mod catalog;
 mod command_line;
 mod configuration;

@@ -9,18 +9,14 @@ use bllvm_kernel_node::bitcoin::p2p::message::{NetworkMessage, RawNetworkMessage
 use bllvm_kernel_node::bitcoin::p2p::message_blockdata::Inventory;
 use bllvm_kernel_node::bitcoin::p2p::message_network::VersionMessage;
 use bllvm_kernel_node::bitcoin::p2p::{Address, Magic, ServiceFlags};
-use bllvm_kernel_node::bitcoin::{
-    Address as Payee, Amount, Block, Network, OutPoint, ScriptBuf, Transaction, TxMerkleNode,
-};
-use bllvm_kernel_node::testing::spend;
+use bllvm_kernel_node::bitcoin::{Network, TxMerkleNode};
+use bllvm_tests::chain::{ELSEWHERE, block, mine, same_tip, spending};
 use bllvm_tests::wait::until;
 use bllvm_tests::{CoreRpc, TestServer};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-const ELSEWHERE: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 
 async fn node(settings: &[String]) -> (TestServer, CoreRpc) {
     let mut builder = TestServer::builder().set("node.backend=embedded");
@@ -55,43 +51,6 @@ async fn listening(more: &[&str]) -> (TestServer, CoreRpc, String) {
 
 async fn calling(address: &str) -> (TestServer, CoreRpc) {
     node(&[format!("node.connect={address}")]).await
-}
-
-async fn same_tip(a: &CoreRpc, b: &CoreRpc) -> Value {
-    until("both have the same tip", async || {
-        let (a, b) = (
-            a.done("getbestblockhash", json!([])).await,
-            b.done("getbestblockhash", json!([])).await,
-        );
-        (a == b).then_some(a)
-    })
-    .await
-}
-
-async fn mine(core: &CoreRpc, count: u32) -> Vec<Value> {
-    let payee = Payee::p2wsh(&open(), Network::Regtest).to_string();
-    let mined = core.done("generatetoaddress", json!([count, payee])).await;
-    serde_json::from_value(mined).unwrap()
-}
-
-/// A script that is true, as everybody may use it behind its hash.
-fn open() -> ScriptBuf {
-    ScriptBuf::from_bytes(vec![0x51])
-}
-
-async fn block(core: &CoreRpc, hash: &Value) -> Block {
-    let raw = core.done("getblock", json!([hash, 0])).await;
-    deserialize(&hex::decode(raw.as_str().unwrap()).unwrap()).unwrap()
-}
-
-/// Spends a block's coinbase, which anyone can.
-async fn spending(core: &CoreRpc, hash: &Value) -> Transaction {
-    let coinbase = block(core, hash).await.txdata[0].compute_txid();
-    let value = Amount::from_sat(4_999_990_000);
-    let mut transaction = spend(OutPoint::new(coinbase, 0), value, ScriptBuf::new());
-    transaction.input[0].witness.push(open());
-    transaction.output[0].script_pubkey = open().to_p2wsh();
-    transaction
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,9 @@
 //! What the behaviour tests share: the real server, fixture modules, deadlines, repeat counts.
 
+pub mod bitcoind;
 pub mod browser;
+#[cfg(feature = "kernel")]
+pub mod chain;
 pub mod clock;
 pub mod core_rpc;
 pub mod fixture;
@@ -15,6 +18,7 @@ pub mod verbs;
 pub mod wait;
 pub mod webhook;
 
+pub use bitcoind::Bitcoind;
 pub use browser::Browser;
 pub use core_rpc::CoreRpc;
 pub use fixture::Fixture;

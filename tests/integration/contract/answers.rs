@@ -57,7 +57,7 @@ async fn tell(bench: &Bench, story: &Story) -> Vec<String> {
         "submit the spending block",
         submit.submit_block(story.raw(&story.spending)).await,
     );
-    said.note("undecodable", submit.submit_block(vec![0; 90].into()).await);
+    said.note("cut off", submit.submit_block(vec![0; 79].into()).await);
 
     said.note("tip", read.tip().await);
     said.note("genesis", read.header(by_height(0)).await);
@@ -203,9 +203,12 @@ async fn every_backend_gives_the_same_answers() {
             continue;
         };
         assert_eq!(expected.len(), said.len());
-        for (expected, said) in expected.iter().zip(&said) {
-            assert_eq!(said, expected, "{} and {name} differ", bench.name);
-        }
+        let differ: Vec<_> = expected.iter().zip(&said).filter(|(a, b)| a != b).collect();
+        assert!(
+            differ.is_empty(),
+            "{name} and {} differ: {differ:#?}",
+            bench.name
+        );
     }
 }
 

@@ -1,7 +1,5 @@
 //! The backends under test, each fresh and on regtest.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +7,9 @@ use bllvm_node::node::{
     CoreNode, CoreSettings, Credentials, EmbeddedNode, EmbeddedSettings, NodeState, ReadNode,
     SubmitNode,
 };
-use bllvm_tests::TestServer;
 use bllvm_tests::programs::program;
 use bllvm_tests::wait::until;
-use tempfile::TempDir;
+use bllvm_tests::{Bitcoind, TestServer};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -37,10 +34,9 @@ impl Bench {
 /// Every backend that can be had here.
 pub async fn all() -> Vec<Bench> {
     let mut benches = vec![embedded(), core_on_face().await];
-    match std::env::var_os("BITCOIND_EXE") {
-        Some(path) => benches.push(core_on_bitcoind(path.into())),
-        None => eprintln!("SKIPPED: no real bitcoind; name one by BITCOIND_EXE"),
-    }
+    // The relay fee of Bitcoin Core from 30 on; older ones ask for ten times as much.
+    let today = ["-minrelaytxfee=0.000001", "-incrementalrelayfee=0.000001"];
+    benches.extend(Bitcoind::start(&today).map(core_on_bitcoind));
     for bench in &benches {
         bench.ready().await;
     }
@@ -100,48 +96,14 @@ async fn core_on_face() -> Bench {
     )
 }
 
-/// A bitcoind that ends with the test.
-struct Bitcoind {
-    child: Child,
-    _dir: TempDir,
-}
-
-impl Drop for Bitcoind {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn core_on_bitcoind(path: PathBuf) -> Bench {
-    let dir = tempfile::tempdir().unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
-    let child = Command::new(path)
-        .args([
-            "-regtest",
-            "-server",
-            "-listen=0",
-            "-txindex",
-            "-fallbackfee=0.0001",
-        ])
-        .arg(format!("-datadir={}", dir.path().display()))
-        .arg(format!("-rpcport={port}"))
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("BITCOIND_EXE starts");
+fn core_on_bitcoind(bitcoind: Bitcoind) -> Bench {
     let settings = CoreSettings {
-        url: format!("http://127.0.0.1:{port}"),
+        url: bitcoind.url(),
         chain: "regtest".to_owned(),
-        credentials: Credentials::Cookie(dir.path().join("regtest/.cookie")),
+        credentials: Credentials::Cookie(bitcoind.cookie()),
         poll: Duration::from_millis(20),
         call_deadline: Duration::from_mins(1),
         zmq: None,
     };
-    core(
-        settings,
-        "core on bitcoind",
-        vec![Box::new(Bitcoind { child, _dir: dir })],
-    )
+    core(settings, "core on bitcoind", vec![Box::new(bitcoind)])
 }
