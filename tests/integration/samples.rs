@@ -9,6 +9,8 @@ use std::time::Duration;
 #[cfg(feature = "kernel")]
 use bllvm_tests::clock::samples;
 use bllvm_tests::clock::{self, CLOCK};
+#[cfg(feature = "kernel")]
+use bllvm_tests::wait::until;
 use bllvm_tests::{TestServer, times};
 #[cfg(feature = "kernel")]
 use serde_json::json;
@@ -73,6 +75,27 @@ async fn the_clock_is_reloaded_under_load_and_no_request_is_lost() {
     );
     assert!(reloads > 0);
     assert_ne!(server.module_pid(CLOCK).await, before);
+}
+
+/// It starts with the host, and so before the base node can answer.
+#[cfg(feature = "kernel")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_shows_a_chain_without_blocks_as_soon_as_the_node_is_ready() {
+    let builder = TestServer::builder().set("node.backend=embedded");
+    let mut server = builder.start().await;
+    clock::run(&server).await;
+    server.stop().await;
+    server.start_again().await;
+    server.in_state(CLOCK, "running").await;
+    let module = server.module(CLOCK).await;
+    let address = format!("http://{}/", module["listeners"]["http"].as_str().unwrap());
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    until("the clock knows the first block", async || {
+        let shown = http.get(&address).send().await.unwrap();
+        let shown: serde_json::Value = shown.json().await.unwrap();
+        (shown["height"] == 0).then_some(())
+    })
+    .await;
 }
 
 /// A Python that has msgpack; none is told on the way out.
@@ -151,7 +174,7 @@ async fn the_fee_sample_notes_what_the_next_blocks_cost() {
     server.succeeded(&installed.done()).await;
     server.load(WATCH).await;
     let noted = async |height: u32| {
-        bllvm_tests::wait::until("the newest block is noted", async || {
+        until("the newest block is noted", async || {
             watched(&server).0.ends_with(&[height]).then_some(())
         })
         .await;
@@ -174,7 +197,7 @@ async fn the_fee_sample_notes_what_the_next_blocks_cost() {
     assert_eq!(fees, json!([newest]));
     let refused = server.try_configure(WATCH, &json!({ "targets": [] })).await;
     refused.refused();
-    bllvm_tests::wait::until("the estimates are on the dashboard", async || {
+    until("the estimates are on the dashboard", async || {
         let module = server.rest.get("/api/v1/modules/fee-watch").await.done();
         module
             .to_string()
@@ -214,7 +237,7 @@ async fn the_python_sample_logs_each_block_once_over_kills_and_absences() {
     };
 
     mine(&server, 5).await;
-    bllvm_tests::wait::until("five blocks are logged", async || {
+    until("five blocks are logged", async || {
         (logged(&server, "blocks.log").len() >= 5).then_some(())
     })
     .await;
@@ -224,7 +247,7 @@ async fn the_python_sample_logs_each_block_once_over_kills_and_absences() {
     server.unload(NAME).await;
     mine(&server, 5).await;
     server.load(NAME).await;
-    bllvm_tests::wait::until("fifteen blocks are logged", async || {
+    until("fifteen blocks are logged", async || {
         (logged(&server, "blocks.log").len() >= 15).then_some(())
     })
     .await;
@@ -235,7 +258,7 @@ async fn the_python_sample_logs_each_block_once_over_kills_and_absences() {
         .await;
     assert_eq!(done["result"]["mode"], "in_place", "{done:#}");
     mine(&server, 3).await;
-    bllvm_tests::wait::until("the new file has what came since", async || {
+    until("the new file has what came since", async || {
         (logged(&server, "more.log").len() >= 3).then_some(())
     })
     .await;

@@ -41,7 +41,12 @@ pub struct TipAge {
 
 impl Module for BlockClock {
     type Config = Config;
-    const EVENTS: &'static [&'static str] = &["chain.block_connected", "chain.block_disconnected"];
+    /// The last one also tells that the node is ready, which it may not be when a module starts.
+    const EVENTS: &'static [&'static str] = &[
+        "chain.block_connected",
+        "chain.block_disconnected",
+        "node.state_changed",
+    ];
 
     fn validate(config: &Config) -> Result<(), Problems> {
         config.check()
