@@ -1,5 +1,7 @@
 //! Input that cannot be used: each is a named error with the way out, and nothing is half-done.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -363,4 +365,37 @@ async fn requests_that_cannot_be_read_are_problems_too() {
         .await;
     assert_eq!(unknown.refused()["code"], "method_not_found");
     server.answers("fixture-well").await;
+}
+
+/// Closed at once with bytes unread, a connection is reset, and the answer may be lost with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_early_and_goes_on_sending_still_gets_the_answer() {
+    let server = TestServer::start().await;
+    let listens = server.rest.base.trim_start_matches("http://").to_owned();
+    let body = vec![b' '; 24 << 20];
+    for (path, status) in [
+        ("/api/v1/modules", "401"),
+        ("/webhooks/nobody", "413"),
+        ("/nowhere", "404"),
+    ] {
+        let (listens, body) = (listens.clone(), body.clone());
+        let sent = tokio::task::spawn_blocking(move || {
+            let mut line = TcpStream::connect(&listens).unwrap();
+            let length = body.len();
+            write!(
+                line,
+                "POST {path} HTTP/1.1\r\nHost: {listens}\r\nContent-Length: {length}\r\n\r\n"
+            )
+            .unwrap();
+            line.write_all(&body).unwrap();
+            let mut answer = String::new();
+            line.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        let answer = sent.await.unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{path}: {answer}"
+        );
+    }
 }

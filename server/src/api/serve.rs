@@ -3,6 +3,7 @@
 //! The soft token stops accepting and lets every connection finish what it answers; the hard token
 //! closes what is still open.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +25,9 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// The most header lines of a request.
 const MAX_HEADERS: usize = 64;
+/// How long, and for how many bytes, a caller that was answered early may go on sending.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: u64 = 64 << 20;
 /// Connections at the same time; more wait in the listen backlog.
 const MAX_CONNECTIONS: usize = 1024;
 
@@ -147,27 +151,43 @@ async fn connection(
         request.extensions_mut().insert(peer);
         router.clone().oneshot(request)
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
     let mut asked = false;
     loop {
         tokio::select! {
-            ended = connection.as_mut() => {
+            ended = poll_fn(|context| connection.poll_without_shutdown(context)) => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a connection ended badly");
                 }
-                return;
+                break;
             }
             () = soft.cancelled(), if !asked => {
                 asked = true;
-                connection.as_mut().graceful_shutdown();
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
             }
             () = hard.cancelled() => return,
         }
     }
+    let stream = connection.into_parts().io.into_inner();
+    tokio::select! {
+        () = leave(stream) => {}
+        () = soft.cancelled() => {}
+    }
+}
+
+/// Says that nothing more comes, and reads what the caller still sends. Closed at once, a socket
+/// with unread bytes resets the connection, and a refusal of a large body could get lost with it.
+async fn leave(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut rest = stream.take(LINGER_BYTES);
+    let mut nowhere = tokio::io::sink();
+    // Whether it came to its end, the caller has gone, or the time is over.
+    let _ = tokio::time::timeout(LINGER, tokio::io::copy(&mut rest, &mut nowhere)).await;
 }
