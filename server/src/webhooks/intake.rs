@@ -18,9 +18,12 @@ use crate::model::Id;
 use crate::store::commands::{ReceiveWebhook, Received};
 use crate::store::{Store, StoreError};
 
-/// What is not proven is answered at a multiple of this after the body came, so that the time of
-/// the answer tells nothing about sources and secrets.
+/// What is not proven is answered so long after its body came, and at a multiple of it where the
+/// work took longer, so that the time of the answer tells nothing about sources and secrets.
 const REFUSAL_STEP: Duration = Duration::from_millis(10);
+/// Besides, for each byte of the body: more than two HMACs and sixteen Ed25519 signatures take, which
+/// is the most that a source can ask for and an unknown one does not.
+const REFUSAL_NS_PER_BYTE: u64 = 50;
 
 /// A delivery that is in the inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +147,7 @@ impl Webhooks {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Receipt, IntakeError> {
-        let began = Instant::now();
+        let (began, size) = (Instant::now(), body.len());
         let source = self.source(source);
         let taken = self.take(source.as_deref(), headers, body).await;
         let outcome = match &taken {
@@ -156,9 +159,7 @@ impl Webhooks {
         let name = source.as_ref().map_or("unknown", |source| &source.name);
         *self.counts().entry((name.to_owned(), outcome)).or_default() += 1;
         if matches!(taken, Err(IntakeError::Unproven(Unproven::Signature))) {
-            let steps = began.elapsed().as_nanos() / REFUSAL_STEP.as_nanos() + 1;
-            let steps = u32::try_from(steps).unwrap_or(u32::MAX);
-            tokio::time::sleep_until(began + REFUSAL_STEP * steps).await;
+            tokio::time::sleep_until(began + refused_after(size, began.elapsed())).await;
         }
         taken
     }
@@ -235,5 +236,33 @@ impl Webhooks {
 
     fn counts(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, &'static str), u64>> {
         self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long after its body came a refusal goes out, for a body of this size that took so much work.
+fn refused_after(size: usize, work: Duration) -> Duration {
+    let step = REFUSAL_STEP.as_nanos();
+    let least = u128::from(REFUSAL_NS_PER_BYTE) * size as u128 + 1;
+    let steps = least.max(work.as_nanos() + 1).div_ceil(step);
+    REFUSAL_STEP * u32::try_from(steps).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_work_that_a_refusal_takes_does_not_show_in_its_time() {
+        let ms = Duration::from_millis;
+        for work in [0, 1, 9] {
+            assert_eq!(refused_after(100, ms(work)), ms(10));
+        }
+        // 25 MiB: two HMACs of an unknown source, or sixteen signatures of a known one.
+        let at = refused_after(25 << 20, ms(0));
+        assert!(at > ms(1300), "{at:?}");
+        for work in [70, 200, 1000] {
+            assert_eq!(refused_after(25 << 20, ms(work)), at);
+        }
+        assert_eq!(refused_after(0, ms(10)), ms(20), "a slow machine");
     }
 }

@@ -285,25 +285,61 @@ async fn an_unknown_source_and_a_bad_signature_are_answered_at_the_same_moment()
     let inbox = Inbox::new().await;
     inbox.github().await;
     inbox.standard(STANDARD_SECRET).await;
+    let settings = SourceSettings::of(WebhookScheme::Standard);
+    inbox.add("pub", settings, PUBLIC_KEY).await;
     let large = "x".repeat(1 << 19);
     let mut answers = Vec::new();
     tokio::time::pause();
-    for (source, body) in [
-        ("gh", "{}"),
-        ("std", "{}"),
-        ("nobody", "{}"),
-        ("nobody", &large),
-    ] {
-        let began = Instant::now();
-        let taken = inbox.send(source, &[], body).await;
-        answers.push((taken, began.elapsed()));
+    for body in ["{}", &large] {
+        for source in ["gh", "std", "pub", "nobody"] {
+            let began = Instant::now();
+            let taken = inbox.send(source, &[], body).await;
+            assert!(unproven(&taken), "{source}: {taken:?}");
+            answers.push(began.elapsed());
+        }
     }
     // Time stands still but for the wait, so that a difference would be one of the code.
-    assert!(
-        answers.iter().all(|answer| *answer == answers[0]),
-        "{answers:?}"
-    );
-    assert!(unproven(&answers[0].0));
+    let (small, large) = answers.split_at(4);
+    for some in [small, large] {
+        assert!(some.iter().all(|answer| *answer == some[0]), "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_signed_cannot_be_cut_into_other_parts() {
+    let inbox = Inbox::new().await;
+    inbox.standard(STANDARD_SECRET).await;
+    let live = inbox.hooks.source("std").unwrap();
+    let now = inbox.test.clock.now();
+    // The sender signs "a.<time>.x.<time>.y..z": there are many ways to cut it.
+    let time = (now.unix_ms() / 1000).to_string();
+    let body = format!("x.{time}.y..z");
+    let signed = sign(&live, "a", now, body.as_bytes()).unwrap();
+    let signature = signed["webhook-signature"].to_str().unwrap().to_owned();
+    let longer = format!("a.{time}.x");
+    let longest = format!("a.{time}.x.{time}.y");
+    let timed = format!("{time}.x.{time}");
+    let cuts = [
+        (longer.as_str(), Some(time.as_str()), "y..z"),
+        (longest.as_str(), Some(""), "z"),
+        (longest.as_str(), None, "z"),
+        ("a", Some(timed.as_str()), "y..z"),
+    ];
+    for (id, time, body) in cuts {
+        let mut headers = vec![
+            ("webhook-id", id),
+            ("webhook-signature", signature.as_str()),
+        ];
+        headers.extend(time.map(|time| ("webhook-timestamp", time)));
+        let taken = inbox.send("std", &headers, body).await;
+        let refused = Err(IntakeError::Unproven(Unproven::Id {
+            header: "webhook-id".to_owned(),
+        }));
+        assert!(unproven(&taken) || taken == refused, "{id}: {taken:?}");
+    }
+    assert_eq!(inbox.rows().await, 0);
+    let whole = Bytes::from(body);
+    assert!(inbox.hooks.receive("std", &signed, whole).await.is_ok());
 }
 
 #[tokio::test]

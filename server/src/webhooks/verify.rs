@@ -1,7 +1,11 @@
 //! Whether a delivery was signed with one of its source's live secrets.
 //!
-//! Each check costs the same whatever is wrong: two secrets are always tried, and every comparison
-//! is in constant time. Nothing of the body is read as anything but bytes.
+//! Each check costs nearly the same whatever is wrong: two secrets are always tried, and every
+//! comparison is in constant time. Nothing of the body is read as anything but bytes.
+//!
+//! What is signed is id, time and body with full stops between them. It says which is which only where
+//! id and time have none: a signed body with two full stops in it could else be sent again as a longer
+//! id, another time and a shorter body.
 
 use axum::http::HeaderMap;
 use base64::Engine as _;
@@ -54,7 +58,8 @@ pub enum Unproven {
     },
     /// It is signed, and its id is missing or not fit to be kept.
     #[error(
-        "the header `{header}` must have the delivery's id: 1 to 256 printable ASCII characters"
+        "the header `{header}` must have the delivery's id: 1 to 256 printable ASCII characters, \
+         without a full stop where the id is signed"
     )]
     Id {
         /// Where the id belongs.
@@ -121,7 +126,7 @@ pub fn verify(
         None => None,
         Some(header) => Some(
             text(headers, header)
-                .filter(|id| fits(id))
+                .filter(|id| fits(id) && !(settings.id_is_signed() && id.contains('.')))
                 .map(str::to_owned)
                 .ok_or_else(|| Unproven::Id {
                     header: header.to_owned(),
@@ -156,7 +161,11 @@ fn github<'a>(headers: &HeaderMap, body: &'a [u8]) -> Signed<'a> {
 fn standard<'a>(headers: &HeaderMap, body: &'a [u8]) -> Signed<'a> {
     let header = |name| text(headers, name).unwrap_or_default();
     let (mut macs, mut signatures) = (Vec::new(), Vec::new());
-    let all = header("webhook-signature").split(' ').take(MAX_SIGNATURES);
+    let time = seconds(headers, "webhook-timestamp");
+    let all = time
+        .map(|_| header("webhook-signature"))
+        .unwrap_or_default();
+    let all = all.split(' ').take(MAX_SIGNATURES);
     for (version, encoded) in all.filter_map(|one| one.split_once(',')) {
         let Ok(bytes) = STANDARD.decode(encoded) else {
             continue;
@@ -167,7 +176,7 @@ fn standard<'a>(headers: &HeaderMap, body: &'a [u8]) -> Signed<'a> {
             _ => {}
         }
     }
-    let (id, time) = (header("webhook-id"), header("webhook-timestamp"));
+    let (id, time) = (header("webhook-id"), time.unwrap_or_default());
     Signed {
         head: format!("{id}.{time}.").into_bytes(),
         body,
@@ -177,18 +186,18 @@ fn standard<'a>(headers: &HeaderMap, body: &'a [u8]) -> Signed<'a> {
 }
 
 fn of_own_kind<'a>(own: &HmacHeaders, headers: &HeaderMap, body: &'a [u8]) -> Signed<'a> {
+    let timed = own.timestamp_header.as_deref();
+    let time = timed.map(|name| seconds(headers, name));
     let signature = text(headers, &own.signature_header)
+        .filter(|_| time != Some(None))
         .and_then(|all| all.strip_prefix(own.prefix.as_str()))
         .and_then(|encoded| match own.encoding {
             SignatureEncoding::Hex => hex::decode(encoded).ok(),
             SignatureEncoding::Base64 => STANDARD.decode(encoded).ok(),
         });
-    let head = match own.timestamp_header.as_deref() {
-        Some(name) => format!("{}.", text(headers, name).unwrap_or_default()).into_bytes(),
-        None => Vec::new(),
-    };
+    let head = time.map(|time| format!("{}.", time.unwrap_or_default()).into_bytes());
     Signed {
-        head,
+        head: head.unwrap_or_default(),
         body,
         macs: signature.into_iter().collect(),
         signatures: Vec::new(),
@@ -197,34 +206,43 @@ fn of_own_kind<'a>(own: &HmacHeaders, headers: &HeaderMap, body: &'a [u8]) -> Si
 
 /// The live secret that signed it.
 fn signer(live: &[&LiveSecret], signed: &Signed<'_>) -> Option<Id> {
-    let nobodys = Key::Shared(NOBODYS.to_vec().into());
     let mut found = None;
     for place in 0..TRIED {
         let secret = live.get(place);
-        let good = match secret.map_or(&nobodys, |secret| &secret.key) {
-            Key::Shared(key) => {
-                let mut mac =
-                    Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-                mac.update(&signed.head);
-                mac.update(signed.body);
-                let tag = mac.finalize().into_bytes();
-                // All are compared, whichever fits.
-                signed
-                    .macs
-                    .iter()
-                    .fold(false, |good, sent| good | bool::from(tag.ct_eq(sent)))
-            }
-            Key::Public(key) => {
+        // A public key does this work, too, so that it looks like a secret that does not fit.
+        let shared = match secret.map(|secret| &secret.key) {
+            Some(Key::Shared(key)) => key.as_slice(),
+            _ => &NOBODYS,
+        };
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(shared).expect("HMAC takes keys of any length");
+        mac.update(&signed.head);
+        mac.update(signed.body);
+        let tag = mac.finalize().into_bytes();
+        // All are compared, whichever fits.
+        let fits = signed
+            .macs
+            .iter()
+            .fold(false, |good, sent| good | bool::from(tag.ct_eq(sent)));
+        let good = match secret.map(|secret| &secret.key) {
+            Some(Key::Public(key)) => {
                 let message = [signed.head.as_slice(), signed.body].concat();
                 let good = |one| key.verify_strict(&message, one).is_ok();
                 signed.signatures.iter().any(good)
             }
+            _ => fits,
         };
         if let (true, Some(secret)) = (good, secret) {
             found = found.or(Some(secret.id));
         }
     }
     found
+}
+
+/// A time as Unix seconds in digits, which is what may be signed.
+fn seconds<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let digits = |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    text(headers, name).filter(digits)
 }
 
 /// A header that comes once and is text.
