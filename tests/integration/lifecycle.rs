@@ -88,6 +88,28 @@ async fn a_module_lives_from_install_to_unload_by_json_rpc() {
         .rpc("callmodule", json!([NAME, "echo", { "a": 1 }]))
         .await;
     assert_eq!(answer.unwrap(), json!({ "a": 1 }));
+    // What one module alone offers is there by its own name.
+    for params in [json!({ "a": 2 }), json!([{ "a": 2 }])] {
+        assert_eq!(rpc.rpc("echo", params).await, Ok(json!({ "a": 2 })));
+    }
+    let refused = rpc.rpc("echo", json!([1, 2])).await.unwrap_err();
+    assert_eq!(refused["code"], -32602, "{refused}");
+    let other = Fixture::new("well-2").write_below(&server.folder().join("incoming"));
+    rpc.rpc("installmodule", json!([other])).await.unwrap();
+    rpc.rpc("loadmodule", json!(["fixture-well-2"]))
+        .await
+        .unwrap();
+    let refused = rpc.rpc("echo", json!({ "a": 3 })).await.unwrap_err();
+    let text = refused["message"].as_str().unwrap();
+    assert!(text.contains("fixture-well and fixture-well-2"), "{text}");
+    assert!(text.contains("callmodule"), "{text}");
+    rpc.rpc("unloadmodule", json!(["fixture-well-2"]))
+        .await
+        .unwrap();
+    assert_eq!(
+        rpc.rpc("echo", json!({ "a": 4 })).await,
+        Ok(json!({ "a": 4 }))
+    );
     rpc.rpc(
         "setmoduleconfig",
         json!({ "name": NAME, "config": { "greeting": "tag" } }),

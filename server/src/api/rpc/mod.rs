@@ -5,6 +5,7 @@
 
 mod envelope;
 mod methods;
+mod offered;
 mod params;
 
 use axum::extract::State;
@@ -25,7 +26,9 @@ const MAX_BATCH: usize = 50;
 /// Answers JSON-RPC.
 ///
 /// Methods: `loadmodule`, `unloadmodule`, `reloadmodule`, `listmodules`, `getmoduleinfo`,
-/// `getmodulelogs`, `callmodule`, `getmoduleconfig`, `setmoduleconfig`, `installmodule`, `help`.
+/// `getmodulelogs`, `callmodule`, `getmoduleconfig`, `setmoduleconfig`, `installmodule`, `help`; and
+/// what running modules offer, by its own name where one module alone offers it. Such a method takes
+/// its parameters by name, as its schema in `GET /api/v1/modules/{name}/methods` describes them.
 /// Basic authentication with the cookie file, or any user with a token as password. A batch has at
 /// most 50 requests. Scopes are those of the same verbs in REST.
 #[utoipa::path(
@@ -64,16 +67,10 @@ async fn one(api: &Api, caller: &Caller, message: Value) -> envelope::Answer {
 }
 
 async fn run(api: &Api, caller: &Caller, request: &Request) -> Result<Value, Failure> {
-    let Some(method) = methods::find(&request.method) else {
-        return Err(Failure::new(
-            -32601,
-            format!(
-                "there is no method `{}`; `help` lists them",
-                printable(&request.method)
-            ),
-        ));
+    let (method, params) = match methods::find(&request.method) {
+        Some(method) => (method, Params::read(method, &request.params)?),
+        None => offered::find(api, caller, request).await?,
     };
-    let params = Params::read(method, &request.params)?;
     let answer = match stays_within(caller, method, &params) {
         Ok(()) => (method.run)(api, caller, params).await,
         Err(refused) => Err(refused),
