@@ -73,6 +73,11 @@ async fn a_modules_page_is_drawn_by_the_node_and_its_form_calls_a_method() {
     let overview = browser.get("/modules/fixture-well", &[]).await.text;
     assert!(overview.contains("href=\"/modules/fixture-well/pages/any\">Anything"));
     assert!(!overview.contains("/pages/lost"), "it is not listed");
+    let lost = "/modules/fixture-well/pages/lost";
+    let open = browser.get(lost, &[("number", "7&8")]).await.text;
+    let own = "href=\"/modules/fixture-well/pages/lost?number=7%268\" aria-current=\"page\">Lost";
+    assert!(open.contains(own), "it has a tab while it is open: {open}");
+    assert!(!open.contains("/pages/any\" aria-current"), "{open}");
 
     // The form calls the method, which the audit trail shows; what does not fit is said beside it.
     let form = json!({ "blocks": [{ "type": "form", "method": "echo", "title": "Say", "button": "Say" },

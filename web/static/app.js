@@ -6,6 +6,11 @@
   root.classList.add("js");
   const $ = (selector) => document.querySelector(selector);
 
+  // The open tab is seen where the row of tabs is longer than the screen.
+  const row = $(".tabs ul");
+  const tab = $(".tabs [aria-current]");
+  if (row && tab) row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
+
   // Live refresh. The stream says `changed`; regions listen for `refresh` on
   // the body. At most one refresh a second, none while paused, hidden, or
   // while someone has selected text.

@@ -61,7 +61,7 @@ pub async fn head(api: &Api, seen: &Seen, tab: Tab) -> ApiResult<ModuleHead> {
         pages: pages
             .filter(|page| page.listed)
             .map(|page| PageTab {
-                id: page.id.clone(),
+                path: format!("/pages/{}", page.id),
                 title: page.title.clone(),
                 current: false,
             })

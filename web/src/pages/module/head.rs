@@ -31,8 +31,8 @@ pub struct ModuleHead {
 /// A page that the module brings along.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageTab {
-    /// Its name in the address.
-    pub id: String,
+    /// Its address below the module's.
+    pub path: String,
     /// Its word.
     pub title: String,
     /// Whether it is open.
@@ -138,7 +138,7 @@ impl ModuleHead {
         };
         let own = |page: &PageTab| TabLink {
             label: page.title.clone(),
-            path: format!("/pages/{}", page.id),
+            path: page.path.clone(),
             current: page.current,
         };
         let (overview, others) = Tab::ALL.split_at(1);

@@ -53,7 +53,7 @@ impl ModulePage {
     pub fn sample() -> Self {
         let mut head = ModuleHead::sample(Tab::Page { live: false });
         head.pages = vec![PageTab {
-            id: "proposals".to_owned(),
+            path: "/pages/proposals".to_owned(),
             title: "Proposals".to_owned(),
             current: true,
         }];
@@ -88,7 +88,7 @@ impl ModulePage {
             chrome: samples::chrome_hostile("/modules/x/pages/y"),
             head: ModuleHead {
                 pages: vec![PageTab {
-                    id: HOSTILE.to_owned(),
+                    path: HOSTILE.to_owned(),
                     title: HOSTILE.to_owned(),
                     current: true,
                 }],

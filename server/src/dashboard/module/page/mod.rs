@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bllvm_ipc::page::Page;
 use bllvm_manifest::{ModuleName, UiPage};
-use bllvm_web::pages::module::{ModulePage, Outcome, Tab};
+use bllvm_web::pages::module::{ModulePage, Outcome, PageTab, Tab};
 use bllvm_web::parts::{PageBlock, Problem};
 use serde_json::Value;
 
@@ -79,11 +79,15 @@ fn address<'a>(
     id: &str,
     asked: impl IntoIterator<Item = (&'a String, &'a String)>,
 ) -> String {
+    with_asked(&format!("/modules/{name}/pages/{id}"), asked)
+}
+
+fn with_asked<'a>(path: &str, asked: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
     let asked = asked.into_iter();
     let asked: Vec<_> = asked
         .map(|(key, value)| (key.as_str(), value.as_str()))
         .collect();
-    with_query(&format!("/modules/{name}/pages/{id}"), &asked)
+    with_query(path, &asked)
 }
 
 /// What was typed into a form, and what came of it.
@@ -177,9 +181,7 @@ async fn view(
         .any(|block| matches!(block, PageBlock::Form(_)));
     let live = !still && sent.is_none();
     let mut head = head(api, seen, Tab::Page { live }).await?;
-    for tab in &mut head.pages {
-        tab.current = tab.id == id;
-    }
+    head.pages = tabs(seen, id, asked);
     let view = ModulePage {
         chrome: visit.chrome(api).await?,
         head,
@@ -193,6 +195,27 @@ async fn view(
         blocks,
     };
     Ok((status, view))
+}
+
+/// The tabs of the module's pages. One that is not listed has a tab while it is open, so that it shows
+/// where one is.
+fn tabs(seen: &Seen, id: &str, asked: &Asked) -> Vec<PageTab> {
+    let pages = seen.module.manifest.ui.pages.iter();
+    let shown = pages.filter(|page| page.listed || page.id == id);
+    shown
+        .map(|page| {
+            let (path, current) = (format!("/pages/{}", page.id), page.id == id);
+            PageTab {
+                path: if page.listed {
+                    path
+                } else {
+                    with_asked(&path, asked)
+                },
+                title: page.title.clone(),
+                current,
+            }
+        })
+        .collect()
 }
 
 fn declared<'a>(seen: &'a Seen, id: &str) -> ApiResult<&'a UiPage> {
