@@ -5,10 +5,12 @@
 
 Checks each signature (BIP340), takes the newest nonce of each key that came in time, adds the weights, and
 compares with the tally that the transcript has. Whether the weights are true is asked of a chain: the
-heights of each node's blocks and the block of the count are named.
+heights of each node's blocks and the block of the count are named. Whether percents and hours are those of
+the rules is asked of the rules.
 """
 import hashlib
 import json
+import re
 import sys
 
 P = 2**256 - 2**32 - 977
@@ -17,6 +19,8 @@ G = (0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798,
      0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8)
 TAG = "bllvm-governance/statement/1"
 LEAST_NODES = 3
+WINDOW = 2016
+KEY = re.compile("[0-9a-f]{64}")
 
 
 def add(a, b):
@@ -55,6 +59,13 @@ def signed(key, signature, digest):
     e = int.from_bytes(tagged("BIP0340/challenge", signature[:32] + key + digest), "big") % N
     found = add(times(G, s), times(point, N - e))
     return found is not None and found[1] % 2 == 0 and found[0] == r
+
+
+def on_curve(key):
+    if not KEY.fullmatch(key) or int(key, 16) >= P:
+        return False
+    square = (pow(int(key, 16), 3, P) + 7) % P
+    return pow(square, (P + 1) // 4, P) ** 2 % P == square
 
 
 def digest(t, said):
@@ -97,11 +108,13 @@ def why_not(t):
     if t["format"] != "bllvm-governance/transcript/1":
         return "format"
     for said in t["signals"]:
-        if not signed(bytes.fromhex(said["key"]), bytes.fromhex(said["signature"]), digest(t, said)):
+        if not KEY.fullmatch(said["key"]) or not signed(bytes.fromhex(said["key"]), bytes.fromhex(said["signature"]), digest(t, said)):
             return "signature"
+    if t["window_from"] != max(0, t["height"] + 1 - WINDOW) or t["closes_at"] != t["opened_at"] + 3600 * t["rule"]["hours"]:
+        return "window"
     heights = [height for node in t["nodes"] for height in node["blocks"]]
     keys = [node["key"] for node in t["nodes"]]
-    if len(set(keys)) < len(keys) or len(set(heights)) < len(heights):
+    if not all(map(on_curve, keys)) or len(set(keys)) < len(keys) or len(set(heights)) < len(heights):
         return "node"
     if any(not t["window_from"] <= height <= t["height"] for height in heights):
         return "node"

@@ -11,7 +11,7 @@ use bitcoin::Network;
 use bitcoin::constants::genesis_block;
 use bitcoin::secp256k1::{Keypair, Message, Secp256k1, SecretKey, rand};
 
-use crate::rules::Preset;
+use crate::rules::{Preset, Rules};
 use crate::statement::{Action, Statement, reason_hash};
 use crate::veto::{Side, Transcript};
 
@@ -120,13 +120,31 @@ fn sign(arguments: &[String]) -> Result<String, String> {
 
 /// Counts a transcript again. No server is asked.
 fn verify(arguments: &[String]) -> Result<String, String> {
-    let [file] = arguments else {
-        return Err("verify: name the file with the transcript".to_owned());
+    let (file, own_rules) = match arguments {
+        [file] => (file, None),
+        [file, rules] => (file, Some(rules)),
+        _ => {
+            let text = "verify: name the file with the transcript, and after it the file with the \
+                        rules where they are an operator's own";
+            return Err(text.to_owned());
+        }
     };
     let at = |error: &dyn std::fmt::Display| format!("verify: {file}: {error}");
     let text = std::fs::read(file).map_err(|error| at(&error))?;
     let transcript: Transcript = serde_json::from_slice(&text).map_err(|error| at(&error))?;
     transcript.verify().map_err(|error| at(&error))?;
+    let rules = rules_of(&transcript, own_rules)?;
+    if let Some(rules) = &rules {
+        transcript.verify_rules(rules).map_err(|error| at(&error))?;
+    }
+    let judged_by = match rules {
+        Some(rules) => format!("by percents and hours of the rules {}", rules.name),
+        None => format!(
+            "by percents that are the transcript's own word: the rules {} are not known here, name \
+             their file as a second argument (SHA-256 {})",
+            transcript.rules, transcript.rules_sha256
+        ),
+    };
     let Transcript {
         tally,
         height,
@@ -148,7 +166,9 @@ fn verify(arguments: &[String]) -> Result<String, String> {
     };
     Ok(format!(
         "{}\n{}\n{} nodes with economic weight, quorum {}\n{}#{} at {}: {word}{open}\n\
-         the weights are those of block {height} {block}: ask a chain whether they are true",
+         {judged_by}\n\
+         the weights are those of block {height} {block}: ask a chain whether they are true\n\
+         SHA-256 of the transcript: {}, as `governance.veto_closed` told it if nothing was altered",
         side("mining", "blocks", &tally.mining),
         side("economic", "satoshi", &tally.economic),
         tally.nodes,
@@ -160,7 +180,19 @@ fn verify(arguments: &[String]) -> Result<String, String> {
         transcript.repository,
         transcript.number,
         transcript.head,
+        transcript.digest(),
     ))
+}
+
+/// The rules that a transcript names: from a file, or among those that come along.
+fn rules_of(transcript: &Transcript, file: Option<&String>) -> Result<Option<Rules>, String> {
+    let Some(file) = file else {
+        let mut known = Preset::ALL.into_iter().map(Preset::rules);
+        return Ok(known.find(|rules| rules.name == transcript.rules));
+    };
+    let at = |error: &dyn std::fmt::Display| format!("verify: {file}: {error}");
+    let text = std::fs::read_to_string(file).map_err(|error| at(&error))?;
+    Rules::read(&text).map(Some).map_err(|error| at(&error))
 }
 
 fn options(arguments: &[String]) -> Result<BTreeMap<String, String>, String> {

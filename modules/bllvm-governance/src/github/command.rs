@@ -40,7 +40,12 @@ pub struct Said {
 pub fn commands(comment: &str) -> Vec<Result<Command, Refusal>> {
     let lines = comment.lines().map(str::trim);
     let commands = lines.filter_map(|line| line.strip_prefix("/governance-"));
-    commands.take(MOST).map(command).collect()
+    let mut all: Vec<_> = commands.clone().take(MOST).map(command).collect();
+    if commands.count() > MOST {
+        let text = format!("only the first {MOST} commands of a comment are read; write another");
+        all.push(Err(bad(text)));
+    }
+    all
 }
 
 fn command(line: &str) -> Result<Command, Refusal> {

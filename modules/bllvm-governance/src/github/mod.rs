@@ -48,8 +48,15 @@ impl Reading {
 /// # Errors
 /// Where nothing of it can be taken.
 pub fn read(body: &[u8], known: &Known) -> Result<Reading, Refusal> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| Refusal::new(Code::NotJson, format!("the body is not JSON: {error}")))?;
+    let body: Value = serde_json::from_slice(body).map_err(|error| {
+        let text = if body.starts_with(b"payload=") {
+            "the body is a form: set the webhook's content type to `application/json` at GitHub"
+                .to_owned()
+        } else {
+            format!("the body is not JSON: {error}")
+        };
+        Refusal::new(Code::NotJson, text)
+    })?;
     let has = |key| body.get(key).is_some_and(Value::is_object);
     let wanted = has("review") || has("pull_request") || has("comment") || has("release");
     // A comment on a line of a review is about code, and has no commands.

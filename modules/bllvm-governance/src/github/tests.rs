@@ -187,6 +187,9 @@ fn what_cannot_be_read_is_refused_by_field() {
     assert_eq!(nameless.code, Code::BadField);
     let text = read(b"{\"pull_request\":", &known()).unwrap_err();
     assert_eq!(text.code, Code::NotJson);
+    let form = read(b"payload=%7B%7D", &known()).unwrap_err();
+    assert_eq!(form.code, Code::NotJson);
+    assert!(form.detail.contains("`application/json`"), "{form}");
 }
 
 #[test]
@@ -209,6 +212,10 @@ fn commands_that_cannot_be_read_say_what_is_missing() {
             .detail
             .contains("number")
     );
+    let many = vec!["/governance-tier-override 3"; 21].join("\n");
+    let read = reading(&comment(&many)).unwrap();
+    assert_eq!((read.facts.len(), read.refused.len()), (20, 1));
+    assert!(read.refused[0].detail.contains("first 20"));
     let mut on_issue = comment("/governance-sign");
     on_issue["issue"]
         .as_object_mut()

@@ -14,4 +14,6 @@ pub mod standing;
 pub mod window;
 
 #[cfg(test)]
+mod labelled;
+#[cfg(test)]
 pub mod synthetic;

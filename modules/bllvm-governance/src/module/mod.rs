@@ -329,7 +329,7 @@ fn read_rules(context: &Context, config: &Config) -> Result<Rules> {
         return Ok(config.preset.rules());
     }
     let bytes = read_file(context, "rules_file", &config.rules_file)?;
-    Ok(Rules::read(&String::from_utf8(bytes)?)?)
+    Ok(Rules::read_own(&String::from_utf8(bytes)?)?)
 }
 
 fn read_file(context: &Context, key: &str, file: &str) -> Result<Vec<u8>> {

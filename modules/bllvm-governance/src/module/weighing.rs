@@ -210,7 +210,7 @@ async fn note(store: &Store, name: &str, proposal: &Proposal, made: &Transcript)
         "proposal": proposal.id, "head": made.head, "height": made.height, "block": made.block,
         "mining": { "veto": made.tally.mining.veto, "total": made.tally.mining.total },
         "economic": { "veto": made.tally.economic.veto, "total": made.tally.economic.total },
-        "vetoed": made.tally.vetoed,
+        "vetoed": made.tally.vetoed, "transcript_sha256": made.digest(),
     });
     let news = |kind: &str| News {
         kind: kind.to_owned(),

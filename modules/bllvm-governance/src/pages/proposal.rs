@@ -184,6 +184,7 @@ fn in_words(code: &str) -> &str {
         "not_yet" => "its heights have not come",
         "expired" => "its heights are past",
         "no_chain" => "the node has no chain",
+        "after_the_merge" => "it was said after the merge",
         other => other,
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a proof is good: every step asks our own node.
 
-use bitcoin::{OutPoint, ScriptBuf, Transaction};
+use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction};
 use bllvm_sdk::types::{Coin, Hex, Txid};
 use bllvm_sdk::{CallError, ErrorCode, Node};
 
@@ -67,7 +67,8 @@ pub async fn check(
         .map(|input| input.previous_output)
         .collect();
     let proof = Proof {
-        key: challenge.key,
+        // The key's one spelling, under which its weight is looked up.
+        key: challenge.key.to_lowercase(),
         script: script.to_hex_string(),
         height,
         block: challenge.block.to_string(),
@@ -140,8 +141,25 @@ async fn holds(node: &Node, signed: &Transaction, spent: &[Coin]) -> Result<(), 
         if !verdict.valid {
             return Err(Refused::Signature(place));
         }
+        // Only a signature makes a script look at what is paid. One that holds whatever is paid was
+        // satisfied without a signature, or by one that holds for other words.
+        let verdict = node
+            .verify_script(paying_otherwise(signed), number, spent.to_vec())
+            .await?;
+        if verdict.valid {
+            return Err(Malformed::NoOwner(place).into());
+        }
     }
     Ok(())
+}
+
+/// The same transaction with another output.
+fn paying_otherwise(signed: &Transaction) -> Vec<u8> {
+    let mut other = signed.clone();
+    for output in &mut other.output {
+        output.value += Amount::ONE_SAT;
+    }
+    bip322::raw(&other)
 }
 
 /// A coin's transaction, as the channel names it.

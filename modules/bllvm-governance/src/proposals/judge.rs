@@ -83,7 +83,8 @@ fn proposal(of: &Gathered<'_>, known: &Known, moment: &Moment) -> Option<Proposa
         None => clock.passed,
     };
     let keys = known.maintainers_of(repository.layer).count();
-    let missing = missing(pull, &needs, signed, keys, in_time, &clock.ends_at);
+    let mut missing = missing(pull, &needs, signed, keys, in_time, &clock.ends_at);
+    missing.extend(rival(pull, &of.heads));
     let veto = needs.veto.as_ref().map(|rule| rule.hours);
     let standing = match pull.state {
         State::Merged => Standing::Merged,
@@ -114,6 +115,19 @@ fn proposal(of: &Gathered<'_>, known: &Known, moment: &Moment) -> Option<Proposa
         weak: of.weak.iter().map(|one| weak(one)).collect(),
         reviews: of.reviews.iter().map(|one| review(one, pull)).collect(),
         missing,
+    })
+}
+
+/// Times of GitHub's are whole seconds: two pushes within one leave it open which came last.
+fn rival(pull: &Pull, heads: &[&Head]) -> Option<String> {
+    let same_second = |head: &&&Head| head.seen_at == pull.updated_at && head.head != pull.head;
+    let rival = heads.iter().find(same_second)?;
+    (pull.state == State::Open).then(|| {
+        format!(
+            "{:.12} was pushed within the same second as {:.12}: which one is the head shows with \
+             the pull request's next change",
+            rival.head, pull.head
+        )
     })
 }
 

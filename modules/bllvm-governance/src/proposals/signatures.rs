@@ -77,6 +77,13 @@ fn why_not(
     if said.head != pull.head {
         return Some("other_head");
     }
+    // What was merged is what had been signed by then.
+    if pull
+        .merged_at
+        .is_some_and(|merged_at| signed.seen_at > merged_at)
+    {
+        return Some("after_the_merge");
+    }
     // What was merged or closed is not judged by heights that came later.
     if pull.state != State::Open {
         return None;

@@ -177,6 +177,42 @@ fn a_veto_is_no_signature_and_a_strangers_wish_changes_nothing() {
 }
 
 #[test]
+fn two_pushes_within_a_second_make_nothing_ready() {
+    let head = |head: char, seen_at| {
+        Fact::Head(Head {
+            repository: "example/node".to_owned(),
+            number: 7,
+            head: head.to_string().repeat(40),
+            seen_at,
+        })
+    };
+    // GitHub tells whole seconds, so `b` may have come after `a`, whose signatures are all there.
+    let mut facts = vec![Fact::Pull(pull('a')), head('a', 0), head('b', 1000)];
+    facts.extend((1..=3).map(|number| signed(number, |_| {})));
+    let one = judged(&facts, at(14));
+    assert_eq!((one.standing, one.signed), (Standing::Waiting, 3));
+    assert!(one.missing[0].contains("same second"), "{:?}", one.missing);
+    // The next change tells which one it is.
+    let mut later = pull('a');
+    later.updated_at += 1;
+    facts[0] = Fact::Pull(later);
+    assert_eq!(judged(&facts, at(14)).standing, Standing::Ready);
+}
+
+#[test]
+fn what_is_signed_after_the_merge_was_not_signed_before() {
+    let mut merged = pull('a');
+    merged.state = State::Merged;
+    for (merged_at, code) in [(9, Some("after_the_merge")), (10, None)] {
+        merged.merged_at = Some(merged_at);
+        let facts = [Fact::Pull(merged.clone()), signed(1, |_| {})];
+        let one = judged(&facts, at(400));
+        assert_eq!(one.signed, u32::from(code.is_none()));
+        assert_eq!(one.signatures[0].code.as_deref(), code);
+    }
+}
+
+#[test]
 fn what_was_merged_too_early_says_what_was_missing() {
     let mut merged = pull('a');
     merged.state = State::Merged;

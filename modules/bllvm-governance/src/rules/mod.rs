@@ -140,6 +140,20 @@ impl Rules {
         Ok(rules)
     }
 
+    /// Reads a set of an operator's own, which must not pass for one that comes along: statements
+    /// bind the name of the rules.
+    pub fn read_own(text: &str) -> Result<Self, RulesError> {
+        let rules = Self::read(text)?;
+        let mut known = Preset::ALL.into_iter().map(Preset::rules);
+        if known.any(|one| one.name == rules.name && one.digest != rules.digest) {
+            unfit(
+                "name",
+                "rules that come along have this name; give yours another",
+            )?;
+        }
+        Ok(rules)
+    }
+
     /// A layer by its number.
     pub fn layer(&self, number: u8) -> Option<&Layer> {
         self.layers.iter().find(|layer| layer.number == number)

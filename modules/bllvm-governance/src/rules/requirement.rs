@@ -50,6 +50,26 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// Whether some tiers together ask for exactly these percents and hours.
+    ///
+    /// If any do, all those do that ask for no less on either side and for no longer: each of them
+    /// changes nothing of what they come to.
+    pub fn can_ask(&self, rule: &VetoRule) -> bool {
+        let fits = |one: &&VetoRule| {
+            one.mining_percent >= rule.mining_percent
+                && one.economic_percent >= rule.economic_percent
+                && one.hours <= rule.hours
+        };
+        let vetoes = self.tiers.iter().filter_map(|tier| tier.veto.as_ref());
+        let numbers = |one: &VetoRule| (one.mining_percent, one.economic_percent, one.hours);
+        let together = vetoes
+            .filter(fits)
+            .fold(None, |sum, one| VetoRule::easier(sum, Some(one.clone())));
+        together.is_some_and(|one| numbers(&one) == numbers(rule))
+    }
+}
+
 impl VetoRule {
     /// The one that is easier to reach, open as long as the longer of the two.
     fn easier(one: Option<Self>, other: Option<Self>) -> Option<Self> {
@@ -71,5 +91,59 @@ impl Quorum {
             needed: self.needed.max(other.needed),
             of: self.of.max(other.of),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Preset;
+
+    #[test]
+    fn rules_ask_for_what_tiers_ask_for_together_and_for_nothing_else() {
+        let rules = Preset::EconomicVeto2025.rules();
+        let asked = |tiers: &[u8]| rules.requirement(4, tiers, &[]).unwrap().veto;
+        let mut some = 0;
+        for tiers in [
+            &[3][..],
+            &[4],
+            &[5],
+            &[3, 4],
+            &[4, 5],
+            &[3, 5],
+            &[3, 4, 5],
+            &[3, 3],
+        ] {
+            let Some(rule) = asked(tiers) else { continue };
+            some += 1;
+            assert!(rules.can_ask(&rule), "{tiers:?}");
+            for change in [
+                (|rule: &mut VetoRule| rule.mining_percent -= 1) as fn(&mut VetoRule),
+                |rule| rule.economic_percent -= 1,
+                |rule| rule.hours += 1,
+            ] {
+                let mut other = rule.clone();
+                change(&mut other);
+                assert!(!rules.can_ask(&other), "{other:?}");
+            }
+        }
+        assert!(some > 5);
+        assert!(
+            !Preset::MaintainerOnly2026
+                .rules()
+                .can_ask(&asked(&[3]).unwrap())
+        );
+    }
+
+    #[test]
+    fn own_rules_do_not_pass_for_those_that_come_along() {
+        let text = include_str!("../../presets/economic_veto_2025.toml");
+        assert!(Rules::read_own(text).is_ok(), "a copy is what it says");
+        let other = text.replacen("mining_percent = 30", "mining_percent = 31", 1);
+        assert_ne!(other, text);
+        let refused = Rules::read_own(&other).unwrap_err().to_string();
+        assert!(refused.contains("name: rules that come along"), "{refused}");
+        let renamed = other.replacen("economic_veto_2025", "ours", 1);
+        assert!(Rules::read_own(&renamed).is_ok());
     }
 }

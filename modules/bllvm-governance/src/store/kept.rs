@@ -10,8 +10,8 @@ use crate::mining::fork::Fork;
 use crate::proofs::Proof;
 use crate::veto::Transcript;
 
-/// Proofs that are kept; the oldest are those that hold no more.
-const MOST_PROOFS: i64 = 1000;
+/// Proofs of one key that are kept, so that nobody's push out another's.
+const MOST_PROOFS: i64 = 50;
 /// Branches that are told at once.
 const MOST_FORKS: usize = 100;
 
@@ -25,10 +25,15 @@ impl Store {
             .bind(serde_json::to_string(proof)?)
             .execute(&mut *tx)
             .await?;
-        sqlx::query("DELETE FROM proofs WHERE id <= (SELECT max(id) FROM proofs) - $1")
-            .bind(MOST_PROOFS)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "DELETE FROM proofs WHERE json_extract(value, '$.key') = $1 AND id NOT IN
+                 (SELECT id FROM proofs WHERE json_extract(value, '$.key') = $1
+                  ORDER BY id DESC LIMIT $2)",
+        )
+        .bind(&proof.key)
+        .bind(MOST_PROOFS)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::facts::{Head, Pull, State};
+use crate::proofs::Proof;
 use crate::refusal::Code;
 
 /// A directory that is removed with its test.
@@ -126,6 +127,27 @@ async fn news_are_told_in_order_and_once() {
     assert_eq!(outgoing[0].1.data["proposal"], "a/b#1");
     store.journaled(outgoing[0].0).await.unwrap();
     assert_eq!(store.outgoing(9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn one_keys_proofs_push_out_no_other_keys() {
+    let folder = Folder::new("proofs");
+    let store = Store::open(&folder.0).await.unwrap();
+    let proof = |key: &str, number: u32| Proof {
+        key: key.to_owned(),
+        script: "51".to_owned(),
+        height: number,
+        block: String::new(),
+        coins: Vec::new(),
+        signature: format!("{key}-{number}"),
+    };
+    store.keep_proof(&proof("quiet", 0)).await.unwrap();
+    for number in 0..60 {
+        store.keep_proof(&proof("loud", number)).await.unwrap();
+    }
+    let kept = store.proofs().await.unwrap();
+    assert_eq!(kept[0], proof("quiet", 0));
+    assert_eq!((kept.len(), kept[1].height), (51, 10), "the oldest go");
 }
 
 #[tokio::test]

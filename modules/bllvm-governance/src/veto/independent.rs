@@ -59,7 +59,10 @@ fn signal(dice: &mut Dice, of: &Transcript, by: &Keypair) -> Signal {
         from: said.from,
         to: said.to,
         reason: reason.to_owned(),
-        seen_at: i64::from(pick(dice, 95, 205)),
+        // About both ends of the time for signals.
+        seen_at: [of.opened_at, of.closes_at][usize::try_from(dice.below(2)).unwrap()]
+            + i64::from(pick(dice, 0, 10))
+            - 5,
         signature: sign(&said, by).to_string(),
     }
 }
@@ -98,11 +101,11 @@ fn transcript(dice: &mut Dice) -> Transcript {
             source: String::new(),
         },
         opened_at: 100,
-        closes_at: 200,
+        closes_at: 100 + 86_400,
         closed: dice.below(2) == 0,
         height,
         block: "b".repeat(64),
-        median_time: 200,
+        median_time: 100 + 86_400,
         window_from: 0,
         nodes: (0..nodes).map(|number| node(dice, number)).collect(),
         signals: Vec::new(),
@@ -121,10 +124,10 @@ fn transcript(dice: &mut Dice) -> Transcript {
 
 /// Makes some of them untrue.
 fn spoil(dice: &mut Dice, made: &mut Transcript) {
-    match dice.below(16) {
+    match dice.below(20) {
         0 => made.tally.vetoed = !made.tally.vetoed,
         1 => made.format.push('x'),
-        2 => made.median_time = 199,
+        2 => made.median_time = made.closes_at - 1,
         3 => made.repository.push('x'),
         4 => made.nodes.extend(made.nodes.first().cloned()),
         5 => {
@@ -142,6 +145,18 @@ fn spoil(dice: &mut Dice, made: &mut Transcript) {
                 node.proven_sat += 1;
             }
         }
+        8 => made.window_from = made.height,
+        9 => made.closes_at += 1,
+        10 => {
+            if let Some(said) = made.signals.first_mut() {
+                said.key = said.key.to_uppercase();
+            }
+        }
+        11 => {
+            if let Some(node) = made.nodes.last_mut() {
+                node.key = node.key.to_uppercase();
+            }
+        }
         _ => {}
     }
 }
@@ -152,6 +167,7 @@ fn verdict(of: &Transcript) -> Value {
         Err(Broken::Format(_)) => Some("format"),
         Err(Broken::Signature(_)) => Some("signature"),
         Err(Broken::Node { .. }) => Some("node"),
+        Err(Broken::Window { .. } | Broken::Rules(..)) => Some("window"),
         Err(Broken::TooEarly { .. }) => Some("too_early"),
         Err(Broken::Tally { .. }) => Some("tally"),
     };

@@ -2,17 +2,20 @@
 //!
 //! `bllvm-governance verify` needs no server: it checks each signature, takes the newest nonce of each
 //! key, adds the weights and compares. Whether the weights are true is asked of a chain: the heights of
-//! each node's blocks are named, and the block at which all was counted.
+//! each node's blocks are named, and the block at which all was counted. What a transcript cannot say of
+//! itself is that it is the one a node made: its SHA-256 is in the event that told the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bitcoin::hashes::{Hash, sha256};
 use bitcoin::secp256k1::XOnlyPublicKey;
 use bitcoin::secp256k1::schnorr::Signature;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Tally, Weight, tally};
-use crate::rules::VetoRule;
+use crate::mining::window::WINDOW;
+use crate::rules::{Rules, VetoRule};
 use crate::statement::{Action, Statement, reason_hash};
 
 /// The name of the format.
@@ -125,6 +128,19 @@ pub enum Broken {
         /// Ours.
         found: String,
     },
+    /// Its window of blocks or of time is not what the rules make of its height and its beginning.
+    #[error("its {what} is {said}, and must be {wanted}")]
+    Window {
+        /// Which one.
+        what: &'static str,
+        /// The transcript's.
+        said: i64,
+        /// What follows from the rest.
+        wanted: i64,
+    },
+    /// Its percents and hours are no tier's.
+    #[error("the rules `{0}` are not those of the transcript: {1}")]
+    Rules(String, &'static str),
     /// Closed before its time.
     #[error("it is called closed, but the median time {median_time} is before {closes_at}")]
     TooEarly {
@@ -205,10 +221,13 @@ impl Transcript {
             let (Ok(key), Ok(signature)) = (key, signature) else {
                 return Err(Broken::Signature(place));
             };
-            if !self.statement(signal).is_signed(&key, &signature) {
+            // One key has one spelling, or it could speak twice, or be overheard.
+            let one = key.to_string() == signal.key;
+            if !one || !self.statement(signal).is_signed(&key, &signature) {
                 return Err(Broken::Signature(place));
             }
         }
+        self.verify_windows()?;
         self.verify_nodes()?;
         if self.closed && self.median_time < self.closes_at {
             return Err(Broken::TooEarly {
@@ -226,6 +245,47 @@ impl Transcript {
         Ok(())
     }
 
+    /// Whether percents and hours are those of tiers of these rules.
+    ///
+    /// # Errors
+    /// They are another set, or no tier of it.
+    pub fn verify_rules(&self, rules: &Rules) -> Result<(), Broken> {
+        let broken = |what| Err(Broken::Rules(rules.name.clone(), what));
+        if self.rules != rules.name || self.rules_sha256 != rules.digest {
+            return broken("it names others, by name or by SHA-256");
+        }
+        if !rules.can_ask(&self.rule) {
+            return broken("no tiers of them ask for its percents and hours");
+        }
+        Ok(())
+    }
+
+    /// SHA-256 of its one form, which the event that told the end has, too.
+    pub fn digest(&self) -> String {
+        // All of it is text and integers.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        sha256::Hash::hash(&json).to_string()
+    }
+
+    /// A shorter window would raise everybody's share, another end would take signals in or out.
+    fn verify_windows(&self) -> Result<(), Broken> {
+        let from = (self.height.saturating_add(1)).saturating_sub(WINDOW);
+        let seconds = i64::from(self.rule.hours) * 3600;
+        for (what, said, wanted) in [
+            ("`window_from`", self.window_from.into(), from.into()),
+            (
+                "`closes_at`",
+                self.closes_at,
+                self.opened_at.saturating_add(seconds),
+            ),
+        ] {
+            if said != wanted {
+                return Err(Broken::Window { what, said, wanted });
+            }
+        }
+        Ok(())
+    }
+
     fn verify_nodes(&self) -> Result<(), Broken> {
         let (mut keys, mut blocks) = (BTreeSet::new(), BTreeSet::new());
         for node in &self.nodes {
@@ -235,6 +295,10 @@ impl Transcript {
                     what,
                 })
             };
+            let key = node.key.parse::<XOnlyPublicKey>();
+            if key.map_or(true, |key| key.to_string() != node.key) {
+                return broken("its key is not 64 hexadecimal digits in lower case");
+            }
             if !keys.insert(&node.key) {
                 return broken("its key is there twice");
             }
@@ -252,146 +316,4 @@ impl Transcript {
 }
 
 #[cfg(test)]
-pub mod tests {
-    use super::*;
-    use crate::rules::Preset;
-    use crate::statement::tests::{key, sign, statement};
-
-    fn signal(number: u8, change: impl Fn(&mut Statement), seen_at: i64) -> Signal {
-        let mut said = statement();
-        said.action = Action::Veto;
-        change(&mut said);
-        Signal {
-            key: key(number).x_only_public_key().0.to_string(),
-            action: said.action,
-            head: said.head.clone(),
-            nonce: said.nonce,
-            from: said.from,
-            to: said.to,
-            reason: String::new(),
-            seen_at,
-            signature: sign(&said, &key(number)).to_string(),
-        }
-    }
-
-    fn transcript(signals: Vec<Signal>) -> Transcript {
-        let said = statement();
-        let rule = Preset::EconomicVeto2025
-            .rules()
-            .tier(3)
-            .unwrap()
-            .veto
-            .clone();
-        let nodes = (1..=4_u8).map(|number| Node {
-            name: format!("n{number}"),
-            key: key(number).x_only_public_key().0.to_string(),
-            blocks: (u32::from(number) * 10..u32::from(number) * 10 + 10).collect(),
-            proven_sat: 100,
-            attested_sat: 0,
-        });
-        let mut made = Transcript {
-            format: FORMAT.to_owned(),
-            chain: said.chain,
-            rules: said.rules,
-            rules_sha256: String::new(),
-            repository: said.repository,
-            number: said.number,
-            head: said.head,
-            rule: rule.unwrap(),
-            opened_at: 100,
-            closes_at: 200,
-            closed: true,
-            height: 99,
-            block: "b".repeat(64),
-            median_time: 200,
-            window_from: 0,
-            nodes: nodes.collect(),
-            signals,
-            tally: tally(&[], 0, 1, 1),
-        };
-        made.tally = made.count();
-        made
-    }
-
-    #[test]
-    fn a_true_transcript_holds_and_says_who_vetoed() {
-        let signals = (1..=4).map(|number| signal(number, |_| {}, 150)).collect();
-        let made = transcript(signals);
-        assert!(made.tally.vetoed, "{:?}", made.tally);
-        assert_eq!(made.tally.mining.veto, 40);
-        assert_eq!(made.verify(), Ok(()));
-        let json = serde_json::to_string(&made).unwrap();
-        let read: Transcript = serde_json::from_str(&json).unwrap();
-        assert_eq!(read.verify(), Ok(()));
-    }
-
-    #[test]
-    fn whatever_is_changed_the_transcript_is_broken() {
-        let made = transcript((1..=4).map(|number| signal(number, |_| {}, 150)).collect());
-        let broken = |change: fn(&mut Transcript)| {
-            let mut other = made.clone();
-            change(&mut other);
-            other.verify().unwrap_err()
-        };
-        assert_eq!(
-            broken(|t| t.signals[2].action = Action::Support),
-            Broken::Signature(2)
-        );
-        assert_eq!(broken(|t| t.repository.push('x')), Broken::Signature(0));
-        assert_eq!(
-            broken(|t| t.signals[0].key = t.signals[1].key.clone()),
-            Broken::Signature(0)
-        );
-        assert!(matches!(
-            broken(|t| t.nodes[0].proven_sat += 1),
-            Broken::Tally { .. }
-        ));
-        assert!(matches!(
-            broken(|t| t.tally.vetoed = false),
-            Broken::Tally { .. }
-        ));
-        assert!(matches!(
-            broken(|t| drop(t.signals.pop())),
-            Broken::Tally { .. }
-        ));
-        assert!(matches!(
-            broken(|t| t.head = "b".repeat(40)),
-            Broken::Tally { .. }
-        ));
-        assert!(matches!(
-            broken(|t| t.nodes[0].blocks.push(20)),
-            Broken::Node { .. }
-        ));
-        assert!(matches!(
-            broken(|t| t.nodes[0].blocks.push(200)),
-            Broken::Node { .. }
-        ));
-        assert!(matches!(
-            broken(|t| t.median_time = 199),
-            Broken::TooEarly { .. }
-        ));
-        assert!(matches!(broken(|t| t.format.push('2')), Broken::Format(_)));
-    }
-
-    #[test]
-    fn the_newest_nonce_in_time_is_what_a_key_says() {
-        let veto = |signals| transcript(signals).tally.mining.veto;
-        assert_eq!(veto(vec![signal(1, |_| {}, 150)]), 10);
-        let change_of_mind = |s: &mut Statement| (s.nonce, s.action) = (2, Action::Support);
-        let both = || vec![signal(1, |_| {}, 150), signal(1, change_of_mind, 160)];
-        assert_eq!(veto(both()), 0);
-        assert_eq!(transcript(both()).tally.mining.support, 10);
-        // Too late to change anything, too early to count.
-        assert_eq!(
-            veto(vec![signal(1, |_| {}, 150), signal(1, change_of_mind, 201)]),
-            10
-        );
-        assert_eq!(veto(vec![signal(1, |_| {}, 99)]), 0);
-        // Over another commit, or outside its window of heights.
-        assert_eq!(veto(vec![signal(1, |s| s.head = "b".repeat(40), 150)]), 0);
-        assert_eq!(veto(vec![signal(1, |s| s.to = 98, 150)]), 0);
-        assert_eq!(veto(vec![signal(1, |s| s.from = 100, 150)]), 0);
-        // A maintainer's signature is no signal.
-        assert_eq!(veto(vec![signal(1, |s| s.action = Action::Sign, 150)]), 0);
-    }
-}
+mod tests;
