@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bllvm_kernel_node::bitcoin::consensus::{deserialize, serialize};
 use bllvm_kernel_node::bitcoin::hashes::{Hash as _, sha256};
-use bllvm_kernel_node::bitcoin::opcodes::all::OP_RETURN;
+use bllvm_kernel_node::bitcoin::opcodes::all::{OP_DROP, OP_RETURN};
 use bllvm_kernel_node::bitcoin::script::Builder;
 use bllvm_kernel_node::bitcoin::secp256k1::{Message, Secp256k1, SecretKey};
 use bllvm_kernel_node::bitcoin::sighash::{EcdsaSighashType, SighashCache};
@@ -89,6 +89,19 @@ impl Owner {
         STANDARD.encode(serialize(&proof))
     }
 
+    /// A full BIP322 signature that shows a coin which needs no signature.
+    fn prove_open(&self, message: &str, coin: OutPoint) -> String {
+        let mut proof = to_sign(&self.script(), message);
+        proof.input.push(TxIn {
+            previous_output: coin,
+            sequence: Sequence::ZERO,
+            witness: open_to_all().1,
+            ..TxIn::default()
+        });
+        self.sign(&mut proof, 0, 0);
+        STANDARD.encode(serialize(&proof))
+    }
+
     /// A full BIP322 signature that shows coins; all are signed as if they were this one's.
     fn prove(&self, message: &str, coins: &[OutPoint]) -> String {
         let mut proof = to_sign(&self.script(), message);
@@ -103,6 +116,16 @@ impl Owner {
         }
         STANDARD.encode(serialize(&proof))
     }
+}
+
+/// A script that anybody satisfies, and what satisfies it: 64 bytes that look like a signature.
+fn open_to_all() -> (Address, Witness) {
+    let script = Builder::new()
+        .push_opcode(OP_DROP)
+        .push_int(1)
+        .into_script();
+    let witness = Witness::from_slice(&[&[7; 64][..], script.as_bytes()]);
+    (Address::p2wsh(&script, Network::Regtest), witness)
 }
 
 /// BIP322, written down once more and apart from the module's.
@@ -177,6 +200,8 @@ async fn proven_coins_and_blocks_weigh_and_forged_proofs_leave_nothing() {
     let (first, second) = (Owner::new(1), Owner::new(2));
     let ours = mine(&core, &first.address(), 6).await;
     let theirs = mine(&core, &second.address(), 3).await;
+    let (open_address, open_witness) = open_to_all();
+    let open = mine(&core, &open_address, 1).await[0];
     mine(&core, &Owner::new(3).address(), 150).await;
 
     let good = challenge(&server, &keys[0].key).await;
@@ -258,6 +283,15 @@ async fn proven_coins_and_blocks_weigh_and_forged_proofs_leave_nothing() {
                 &second.prove_with_found(&fresh, &first, ours[3]),
             ),
         ),
+        (
+            "needs no signature",
+            claim(&fresh, &second, &second.prove_open(&fresh, open)),
+        ),
+        (
+            "needs no signature",
+            json!({ "message": fresh, "address": open_address.to_string(),
+                "signature": STANDARD.encode(serialize(&open_witness)) }),
+        ),
         ("bad_signature", signed(&fresh, &ours[3..4])),
         (
             "bad_signature",
@@ -278,8 +312,10 @@ async fn proven_coins_and_blocks_weigh_and_forged_proofs_leave_nothing() {
         (&none["proven_sat"], &none["blocks"]),
         (&json!(0), &json!(0))
     );
+    // A key in capitals is the same key.
+    let capitals = with("key", &keys[1].key.to_uppercase());
     server
-        .call(GOVERNANCE, "submit_proof", signed(&fresh, &theirs))
+        .call(GOVERNANCE, "submit_proof", signed(&capitals, &theirs))
         .await;
     assert_eq!(weight(&server, "two").await["proven_sat"], 3 * COINBASE);
 

@@ -19,6 +19,7 @@ mod face;
 #[cfg(feature = "kernel")]
 mod governance;
 #[cfg(feature = "kernel")]
+mod governance_input;
 mod governance_mining;
 #[cfg(feature = "kernel")]
 mod governance_proofs;
@@ -45,3 +46,4 @@ mod streams;
 mod upgrades;
 mod webhooks;
 mod webhooks_out;
+mod webhooks_slow;
