@@ -43,6 +43,7 @@ mod restart;
 mod samples;
 mod secrets;
 mod streams;
+mod three_ways;
 mod upgrades;
 mod webhooks;
 mod webhooks_out;

@@ -10,6 +10,7 @@ pub mod fixture;
 pub mod governance;
 pub mod processes;
 pub mod programs;
+pub mod readme;
 pub mod registry;
 pub mod rest;
 pub mod server;

@@ -82,7 +82,10 @@ impl ManifestError {
     /// The way out, in one sentence.
     pub fn help(&self) -> &'static str {
         match self {
-            Self::File(FileError::Missing { .. }) => "put a module.toml into the module's folder",
+            Self::File(FileError::Missing { .. }) => {
+                "put one there, with at least name, version and entry_point, or remove the folder if it is \
+                 no module"
+            }
             Self::File(FileError::NotAFile { .. }) => "module.toml must be a regular file",
             Self::File(FileError::TooLarge { .. }) | Self::TooLarge { .. } => {
                 "a manifest holds no data; move what is large into a file of its own"

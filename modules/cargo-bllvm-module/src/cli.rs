@@ -91,7 +91,7 @@ impl Cli {
             Command::Fetch(command) => command.run(self.json),
             Command::Install(command) => command.run(self.json),
             Command::List(command) => command.run(),
-            Command::Upgrade(command) => command.run(),
+            Command::Upgrade(command) => command.run(self.json),
             Command::Rollback(command) => command.run(),
             Command::Uninstall(command) => command.run(),
             Command::Completion(command) => command.run(),

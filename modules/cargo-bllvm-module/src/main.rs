@@ -3,6 +3,7 @@
 //! One file a command in `commands`; what a command found is a [`output::Report`], printed as text
 //! or JSON in one place.
 
+mod built;
 mod cli;
 mod commands;
 mod error;

@@ -1,10 +1,11 @@
 //! A module's own folder: its manifest, and building its program with cargo.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
-use bllvm_manifest::{Manifest, layout};
+use bllvm_manifest::{Manifest, RelativePath, layout};
 use serde_json::Value;
 
 use crate::error::Failure;
@@ -106,6 +107,39 @@ impl Project {
             )
         })
     }
+
+    /// What belongs to the module, by its place in a package: the program, the schema, and what people
+    /// read.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn files(&self, program: PathBuf) -> Result<Vec<(RelativePath, PathBuf)>> {
+        let entry_point = RelativePath::new(self.manifest.entry_point.as_str())?;
+        let schema = self.manifest.config.iter().map(|one| one.schema.clone());
+        let mut files = vec![(entry_point, program)];
+        for path in schema.chain(texts(&self.folder)?) {
+            let from = self.folder.join(path.as_str());
+            if files.iter().all(|(other, _)| *other != path) {
+                files.push((path, from));
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// README and licences at the top of the folder.
+fn texts(folder: &Path) -> Result<Vec<RelativePath>> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("{} could not be read", folder.display()))?;
+    let mut found: Vec<RelativePath> = entries
+        .flatten()
+        .filter(|entry| entry.path().is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.starts_with("README") || name.starts_with("LICENSE"))
+        .filter_map(|name| RelativePath::new(name).ok())
+        .collect();
+    found.sort();
+    Ok(found)
 }
 
 /// The cargo that runs us, or the one on the PATH.

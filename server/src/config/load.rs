@@ -100,8 +100,10 @@ pub fn load(overrides: &Overrides, around: &Surroundings) -> Result<Config, Conf
         problems.extend(layers::add_flag(&mut settings, flag, assignment).err());
     }
 
+    // As cargo itself chooses; what its own configuration files say is left to `modules.cargo_bin`.
     let cargo_bin = around
-        .path("CARGO_HOME")
+        .path("CARGO_INSTALL_ROOT")
+        .or_else(|| around.path("CARGO_HOME"))
         .or_else(|| around.path("HOME").map(|home| home.join(".cargo")))
         .map(|cargo| cargo.join("bin"));
     let mut reader = Reader::new(settings, problems);

@@ -22,7 +22,7 @@ const LAUNCH: Key = Key::derived(
 const CARGO_BIN: Key = Key::derived(
     "modules.cargo_bin",
     "\"/home/me/.cargo/bin\"",
-    "Where `cargo install` puts programs; modules among them are found without being run.\nDefault: $CARGO_HOME/bin or ~/.cargo/bin. An empty text looks nowhere.",
+    "Where `cargo install` puts programs; modules among them are found without being run.\nDefault: $CARGO_INSTALL_ROOT/bin, $CARGO_HOME/bin or ~/.cargo/bin. An empty text looks nowhere.",
 );
 const HELLO: Key = Key::new(
     "modules.hello_deadline",

@@ -66,7 +66,19 @@ impl Control {
         Ok(eyes)
     }
 
-    /// Looks once, outside its rhythm: after a person put a module there and asks for it at once.
+    /// Somebody who asks for a module may have put it there, or mended it, since the last look.
+    ///
+    /// # Errors
+    /// As [`Self::rescan`].
+    pub async fn look_for(&self, name: &ModuleName) -> Result<(), ControlError> {
+        let known = self.store().module(name).await?;
+        if known.is_none_or(|module| module.problem.is_some()) {
+            self.rescan().await?;
+        }
+        Ok(())
+    }
+
+    /// Looks once, outside its rhythm.
     ///
     /// # Errors
     /// Where the modules directory or the database cannot be read.

@@ -2,23 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
-use bllvm_manifest::{ModuleName, layout};
+use anyhow::Result;
+use bllvm_manifest::ModuleName;
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::built::Scratch;
 use crate::error::Failure;
 use crate::node::{Which, block_on};
 use crate::output::Report;
-use crate::project::cargo;
 use crate::registry::{Registry, now};
 
 /// Takes a module in on a node.
 #[derive(Args, Debug)]
 pub struct Install {
-    /// A package, a module's folder, or a program; or a name, which is looked up in the registry, or
-    /// in those of the node, or else built by cargo as a crate
+    /// A package, a program, or a module's folder, which cargo builds first where it is a crate's; or a
+    /// name, which is looked up in the registry, or in those of the node, or else built by cargo
     what: PathBuf,
     #[command(flatten)]
     registry: Registry,
@@ -34,7 +34,7 @@ impl Install {
     pub fn run(self, quiet: bool) -> Result<Report> {
         // Found before minutes of building.
         let node = self.which.connect()?;
-        let scratch;
+        let scratch = Scratch::new()?;
         if !self.what.exists() && self.registry.index.is_none() {
             let name = crate_name(&self.what)?;
             let listed = block_on(node.install_listed(&name, self.as_local))?;
@@ -43,7 +43,7 @@ impl Install {
             }
         }
         let path = if self.what.exists() {
-            std::path::absolute(&self.what)?
+            scratch.built(&std::path::absolute(&self.what)?, quiet)?
         } else if self.registry.index.is_some() {
             let name = crate_name(&self.what)?;
             block_on(async {
@@ -52,8 +52,13 @@ impl Install {
             })?
         } else {
             let name = crate_name(&self.what)?;
-            scratch = Scratch::new()?;
-            build_crate(&name, &scratch.0, quiet)?
+            if !quiet {
+                eprintln!(
+                    "No registry of the node lists `{name}`: cargo builds it as a crate; what it compiles \
+                     runs with your rights."
+                );
+            }
+            scratch.built_crate(&name, quiet)?
         };
         let result = block_on(node.install(&path, self.as_local))?;
         Ok(installed(result))
@@ -69,28 +74,6 @@ fn installed(result: Value) -> Report {
     Report::new(text, result)
 }
 
-/// A folder of our own, removed in the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self> {
-        let mut number = [0; 8];
-        getrandom::fill(&mut number).context("the system gave no random bytes")?;
-        let name = format!("bllvm-install-{:016x}", u64::from_be_bytes(number));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path)
-            .with_context(|| format!("{} could not be made", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // A leftover in the temporary directory harms nobody.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 fn crate_name(what: &Path) -> Result<ModuleName> {
     let text = what.to_string_lossy();
     ModuleName::new(text.clone()).map_err(|_| {
@@ -99,33 +82,6 @@ fn crate_name(what: &Path) -> Result<ModuleName> {
             format!("{text}: there is no such file or folder, and it is no crate's name either"),
         )
     })
-}
-
-/// Builds a crate's program as `cargo install` does; its build script runs with your rights.
-fn build_crate(name: &ModuleName, root: &Path, quiet: bool) -> Result<PathBuf> {
-    let mut command = cargo();
-    command
-        .args(["install", "--locked", "--no-track", "--root"])
-        .arg(root)
-        .arg(name.as_str());
-    if quiet {
-        command.arg("--quiet");
-    }
-    let status = command
-        .status()
-        .context("cargo could not be started; is it on the PATH?")?;
-    let program = root.join("bin").join(name.as_str());
-    if status.success() && program.is_file() {
-        return Ok(program);
-    }
-    Err(Failure::because(
-        "build_failed",
-        format!(
-            "cargo could not install a program `{name}`; the modules of bllvm are not published: name a \
-             folder with {} instead",
-            layout::MANIFEST_FILE
-        ),
-    ))
 }
 
 /// An answer's fields below each other.

@@ -1,7 +1,7 @@
 //! `package`: builds a module and writes the folder that is signed and handed on.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use bllvm_manifest::RelativePath;
@@ -112,47 +112,22 @@ impl Package {
     }
 }
 
-/// The program, the schema, what people read, and what was named.
+/// What every module has, and what was named.
 fn files(
     project: &Project,
     program: PathBuf,
     include: &[RelativePath],
 ) -> Result<Vec<(RelativePath, PathBuf)>> {
-    let manifest = &project.manifest;
-    let mut files = vec![(RelativePath::new(manifest.entry_point.as_str())?, program)];
-    let mut add = |path: RelativePath| {
-        let from = project.folder.join(path.as_str());
-        if files.iter().all(|(other, _)| *other != path) {
-            files.push((path, from));
-        }
-    };
-    if let Some(config) = &manifest.config {
-        add(config.schema.clone());
-    }
-    for path in texts(&project.folder)? {
-        add(path);
-    }
+    let mut files = project.files(program)?;
     for path in include {
-        if !project.folder.join(path.as_str()).is_file() {
+        let from = project.folder.join(path.as_str());
+        if !from.is_file() {
             let detail = format!("{path} is no file in {}", project.folder.display());
             return Err(Failure::because("file_missing", detail));
         }
-        add(path.clone());
+        if files.iter().all(|(other, _)| other != path) {
+            files.push((path.clone(), from));
+        }
     }
     Ok(files)
-}
-
-/// README and licences at the top of the folder.
-fn texts(folder: &Path) -> Result<Vec<RelativePath>> {
-    let entries =
-        fs::read_dir(folder).with_context(|| format!("{} could not be read", folder.display()))?;
-    let mut found: Vec<RelativePath> = entries
-        .flatten()
-        .filter(|entry| entry.path().is_file())
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.starts_with("README") || name.starts_with("LICENSE"))
-        .filter_map(|name| RelativePath::new(name).ok())
-        .collect();
-    found.sort();
-    Ok(found)
 }

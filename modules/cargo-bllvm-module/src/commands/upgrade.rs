@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::built::Scratch;
 use crate::node::{Which, block_on};
 use crate::output::Report;
 
@@ -16,7 +17,7 @@ use crate::output::Report;
 pub struct Upgrade {
     /// The module's name
     name: ModuleName,
-    /// A package, a module's folder, or a program
+    /// A package, a program, or a module's folder, which cargo builds first where it is a crate's
     path: PathBuf,
     /// Only say what would change
     #[arg(long)]
@@ -42,10 +43,11 @@ enum Rights {
 
 impl Upgrade {
     /// Runs the command.
-    pub fn run(self) -> Result<Report> {
+    pub fn run(self, quiet: bool) -> Result<Report> {
         let node = self.which.connect()?;
         let at = format!("/modules/{}/upgrade", self.name);
-        let path = std::path::absolute(&self.path)?;
+        let scratch = Scratch::new()?;
+        let path = scratch.built(&std::path::absolute(&self.path)?, quiet)?;
         let mut body = json!({ "path": path, "as_local": self.as_local });
         if self.plan {
             let plan = block_on(node.ask(Method::POST, &format!("{at}/plan"), Some(body)))?;

@@ -154,6 +154,7 @@ async fn load(api: &Api, caller: &Caller, mut params: Params) -> ApiResult<Value
     let name: ModuleName = params.take("name")?;
     let digest: Option<Digest> = params.maybe("digest")?;
     let wait = wait_of(&mut params)?;
+    api.control.look_for(&name).await?;
     if digest.is_some() || modules::find(api, &name).await?.is_waiting() {
         caller.require(Scope::ModulesInstall)?;
     }

@@ -70,11 +70,7 @@ async fn what_is_wrong_with_a_folder_names_file_key_and_way_out() {
         ),
         (
             "no-manifest",
-            [
-                "no-manifest/module.toml",
-                "does not exist",
-                "put a module.toml",
-            ],
+            ["no-manifest/module.toml", "does not exist", "put one there"],
         ),
         ("one", ["module.toml", "`two`", "give both the same name"]),
         (

@@ -52,6 +52,7 @@ pub async fn load_module(
 ) -> ApiResult<Accepted> {
     caller.require(Scope::ModulesControl)?;
     let body = body.map(|Json(body)| body).unwrap_or_default();
+    api.control.look_for(&name).await?;
     let module = super::find(&api, &name).await?;
     if module.is_waiting() || body.digest.is_some() || body.grant.is_some() {
         caller.require(Scope::ModulesInstall)?;
