@@ -28,6 +28,7 @@ mod host_kills;
 #[cfg(feature = "kernel")]
 mod import;
 mod interrupted;
+mod kill_points;
 mod lifecycle;
 #[cfg(feature = "kernel")]
 mod mempool_faces;

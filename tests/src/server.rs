@@ -17,6 +17,7 @@ use crate::{CoreRpc, Rest};
 pub struct TestServer {
     folder: Arc<TempDir>,
     settings: Vec<String>,
+    environment: Vec<(&'static str, PathBuf)>,
     child: Child,
     /// The client.
     pub rest: Rest,
@@ -27,6 +28,7 @@ pub struct TestServer {
 pub struct Builder {
     folder: Arc<TempDir>,
     settings: Vec<String>,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Builder {
@@ -35,6 +37,18 @@ impl Builder {
     pub fn set(mut self, assignment: &str) -> Self {
         self.settings.push(assignment.to_owned());
         self
+    }
+
+    /// Sets a variable of the program's environment.
+    #[must_use]
+    pub fn environment(mut self, name: &'static str, value: impl Into<PathBuf>) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
+    /// The folder around the data directory.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The data directory, for what has to be there before the start.
@@ -56,17 +70,18 @@ impl Builder {
 
     /// Starts the program without waiting.
     pub fn spawn(self) -> TestServer {
-        let child = spawn(&self.folder, &self.settings);
+        let child = spawn(&self.folder, &self.settings, &self.environment);
         TestServer {
             folder: self.folder,
             settings: self.settings,
+            environment: self.environment,
             child,
             rest: Rest::new("http://127.0.0.1:0", ""),
         }
     }
 }
 
-fn spawn(folder: &TempDir, settings: &[String]) -> Child {
+fn spawn(folder: &TempDir, settings: &[String], environment: &[(&'static str, PathBuf)]) -> Child {
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -74,6 +89,7 @@ fn spawn(folder: &TempDir, settings: &[String]) -> Child {
         .expect("the server's log opens");
     let mut command = command(folder.path());
     command.arg("run");
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     for setting in settings {
         command.args(["--set", setting]);
     }
@@ -116,6 +132,7 @@ impl TestServer {
         Builder {
             folder,
             settings: settings.map(str::to_owned).to_vec(),
+            environment: Vec::new(),
         }
     }
 
@@ -197,6 +214,11 @@ impl TestServer {
         let _ = self.child.wait();
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
+    }
+
     /// Asks it to end, and waits for that.
     pub async fn stop(&mut self) -> ExitStatus {
         processes::signal(self.pid(), Signal::TERM);
@@ -215,7 +237,7 @@ impl TestServer {
     pub fn respawn(&mut self) {
         // A file of the one before would lead to nowhere.
         let _ = std::fs::remove_file(self.data_dir().join("http-address"));
-        self.child = spawn(&self.folder, &self.settings);
+        self.child = spawn(&self.folder, &self.settings, &self.environment);
     }
 
     /// Starts it again on the same data directory, and waits until it is ready.

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bllvm_manifest::{Digest, ModuleName};
+use bllvm_manifest::{Digest, ModuleName, layout};
 use bllvm_package::{IndexRefusal, Listed, Trust};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -173,6 +173,13 @@ impl Control {
             Ok::<_, ControlError>(listed.map(|listed| (registry, listed)))
         };
         match found.await {
+            Ok(Some((_, listed)))
+                if operation.kind == OperationKind::Install && self.lies_there(&listed).await =>
+            {
+                let ended = self.record_listed(&listed, params, &by).await;
+                self.end(operation.id, ended.map_err(|error| failure_of(&error)))
+                    .await;
+            }
             Ok(Some((registry, listed))) => {
                 let wish = Wish {
                     registry,
@@ -188,6 +195,36 @@ impl Control {
             }
             Err(error) => self.end(operation.id, Err(failure_of(&error))).await,
         }
+    }
+
+    /// Whether its folder got its name already, so that only what follows was missing.
+    async fn lies_there(&self, listed: &Listed) -> bool {
+        let manifest = self.places().module(&listed.module);
+        let manifest = manifest.join(layout::MANIFEST_FILE);
+        let read = blocking(move || fs::read(manifest)).await;
+        matches!(read, Ok(Ok(bytes)) if Digest::of(&bytes) == listed.digest)
+    }
+
+    async fn record_listed(
+        &self,
+        listed: &Listed,
+        params: &Value,
+        by: &Actor,
+    ) -> Result<Value, ControlError> {
+        let as_local = params["as_local"].as_bool().unwrap_or(false);
+        let trust = self.trust_for(as_local).await?;
+        let folder = self.places().module(&listed.module);
+        let taken = self.look_at(&folder, trust).await?;
+        let result = self.record_install(&taken, taken.digest, by).await?;
+        self.drop_download(listed).await?;
+        Ok(result)
+    }
+
+    /// A leftover only takes room.
+    async fn drop_download(&self, listed: &Listed) -> Result<(), ControlError> {
+        let folder = self.places().download(listed.digest);
+        let _ = blocking(move || fs::remove_dir_all(folder)).await?;
+        Ok(())
     }
 
     fn spawn_listed(&self, id: Id, wish: Wish, by: Actor) {
@@ -232,8 +269,7 @@ impl Control {
             return Err(refused("package_not_as_listed", &why));
         }
         let result = self.install_now(id, &taken, trust, by, cancel).await?;
-        // A leftover only takes room.
-        let _ = blocking(move || fs::remove_dir_all(folder)).await?;
+        self.drop_download(&wish.listed).await?;
         Ok(result)
     }
 

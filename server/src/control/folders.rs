@@ -185,7 +185,7 @@ impl Control {
         self.record_install(taken, taken.digest, by).await
     }
 
-    async fn record_install(
+    pub(super) async fn record_install(
         &self,
         taken: &Taken,
         digest: Digest,
