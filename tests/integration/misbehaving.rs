@@ -172,6 +172,13 @@ async fn a_fixture_that_does_not_come_up_is_judged_and_harms_nobody() {
             "someone-else",
         ),
         verdict(
+            "climbing-name",
+            "failed",
+            "handshake_refused",
+            killed("handshake_refused"),
+            "../climbs",
+        ),
+        verdict(
             "second-hello",
             "backing_off",
             "protocol_fault",

@@ -425,7 +425,7 @@ fn judge(title: &str, run: &Run, outcomes: &Outcomes, control: &Outcomes) {
 
 /// The matrix in a process of its own: its host has a secret in its environment and leaks a
 /// descriptor.
-fn run_as(base: &Path, user: Option<u32>) {
+fn run_as(base: &Path, user: Option<u32>) -> String {
     let folder = base.join(user.map_or("self".to_owned(), |user| user.to_string()));
     fs::create_dir(&folder).unwrap();
     fs::set_permissions(&folder, Permissions::from_mode(0o711)).unwrap();
@@ -450,12 +450,25 @@ fn run_as(base: &Path, user: Option<u32>) {
         command.uid(user).gid(user);
     }
     let output = command.current_dir(&folder).output().unwrap();
-    println!("{}", String::from_utf8_lossy(&output.stdout));
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
     assert!(
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    table_of(&said)
+}
+
+/// The tables, without what the test's runner says around them.
+fn table_of(said: &str) -> String {
+    let begins = |line: &&str| !line.contains(", user ");
+    let lines = said.lines().skip_while(begins);
+    let lines: Vec<&str> = lines
+        .take_while(|line| !line.starts_with("test result"))
+        .filter(|line| !line.starts_with("test ") && *line != "ok")
+        .collect();
+    lines.join("\n").trim_end().to_owned() + "\n"
 }
 
 #[test]
@@ -480,10 +493,24 @@ fn no_attack_escapes() {
         let mode = if name == "setuid" { 0o4755 } else { 0o755 };
         fs::set_permissions(to, Permissions::from_mode(mode)).unwrap();
     }
-    run_as(base.path(), None);
+    let mut table = run_as(base.path(), None);
     if rustix::process::geteuid().is_root() {
-        run_as(base.path(), Some(UNPRIVILEGED));
+        table.push('\n');
+        table.push_str(&run_as(base.path(), Some(UNPRIVILEGED)));
     } else {
-        println!("SKIPPED: only the superuser can run the matrix as somebody else, too");
+        let skipped = "SKIPPED: only the superuser can run the matrix as somebody else, too";
+        println!("{skipped}");
+        table.push_str(skipped);
+        table.push('\n');
     }
+    for (name, _) in GUARDS {
+        let rows = table.lines().filter(|line| {
+            let mut words = line.split_whitespace();
+            (words.next(), words.next()) == (Some(name), Some("|"))
+        });
+        assert!(rows.count() >= 2, "{name} is in\n{table}");
+    }
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("escape-matrix.txt");
+    fs::write(&file, table).unwrap();
+    println!("The table is in {}.", file.display());
 }
