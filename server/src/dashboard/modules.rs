@@ -74,9 +74,7 @@ async fn view(
     let now = now(api);
     let mut seen = all_seen(api).await?;
     seen.sort_by_key(Seen::rank);
-    let (waiting, installed): (Vec<_>, Vec<_>) = seen
-        .iter()
-        .partition(|one| one.state() == ModuleState::Waiting);
+    let (waiting, installed): (Vec<_>, Vec<_>) = seen.iter().partition(|one| one.is_found());
     let mut waiting: Vec<WaitingModule> = waiting
         .into_iter()
         .map(|one| WaitingModule {
@@ -86,7 +84,7 @@ async fn view(
             folder: one.module.dir.display().to_string(),
             found: stamp(one.module.found_at, now),
             problem: one.module.problem.as_deref().map(sentence),
-            can_review: true,
+            can_review: one.state() == ModuleState::Waiting,
         })
         .collect();
     waiting.extend(api.control.strays().into_iter().map(|stray| {

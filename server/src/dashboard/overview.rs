@@ -28,9 +28,7 @@ pub async fn show(State(api): State<Api>, visit: Visit) -> ApiResult<Response> {
     let mut seen = all_seen(&api).await?;
     seen.sort_by_key(Seen::rank);
     let now = now(&api);
-    let (waiting, installed): (Vec<_>, Vec<_>) = seen
-        .iter()
-        .partition(|one| one.state() == ModuleState::Waiting);
+    let (waiting, installed): (Vec<_>, Vec<_>) = seen.iter().partition(|one| one.is_found());
     let events = Walk::newest(&api, |event| {
         // Both are told of elsewhere on this page.
         event.kind != kinds::AUDIT && event.kind != kinds::OPERATION
@@ -59,6 +57,7 @@ fn tallies(seen: &[Seen]) -> Vec<Tally> {
         ModuleState::Stopping,
         ModuleState::Stopped,
         ModuleState::Waiting,
+        ModuleState::Unusable,
     ];
     let tally = states.into_iter().map(|state| Tally {
         badge: Badge::from(state),
@@ -69,16 +68,30 @@ fn tallies(seen: &[Seen]) -> Vec<Tally> {
 }
 
 fn waiting_text(waiting: &[&Seen]) -> String {
-    let names: Vec<_> = waiting.iter().map(|one| one.name().as_str()).collect();
-    match names.as_slice() {
-        [] => String::new(),
-        [one] => format!("1 module waits for your review: {one}."),
-        many => format!(
+    let names = |state: ModuleState| -> Vec<&str> {
+        let all = waiting.iter().filter(|one| one.state() == state);
+        all.map(|one| one.name().as_str()).collect()
+    };
+    let mut parts = Vec::new();
+    match names(ModuleState::Waiting).as_slice() {
+        [] => {}
+        [one] => parts.push(format!("1 module waits for your review: {one}.")),
+        many => parts.push(format!(
             "{} modules wait for your review: {}.",
             many.len(),
             many.join(", ")
-        ),
+        )),
     }
+    match names(ModuleState::Unusable).as_slice() {
+        [] => {}
+        [one] => parts.push(format!("1 folder cannot be loaded as it is: {one}.")),
+        many => parts.push(format!(
+            "{} folders cannot be loaded as they are: {}.",
+            many.len(),
+            many.join(", ")
+        )),
+    }
+    parts.join(" ")
 }
 
 /// What is wrong with the base node.

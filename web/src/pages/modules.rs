@@ -5,7 +5,7 @@ use askama::Template;
 use super::overview::Overview;
 use crate::format::Stamp;
 use crate::layout::Chrome;
-use crate::parts::{ModuleCard, Tone};
+use crate::parts::{Badge, ModuleCard, ModuleState, Tone};
 use crate::samples::{self, HOSTILE, LONG, ago};
 
 /// `GET /modules`
@@ -14,7 +14,7 @@ use crate::samples::{self, HOSTILE, LONG, ago};
 pub struct Modules {
     /// The frame.
     pub chrome: Chrome,
-    /// Found, not yet reviewed.
+    /// Found, not yet reviewed, or not to be loaded as it is.
     pub waiting: Vec<WaitingModule>,
     /// Installed, those in trouble first.
     pub modules: Vec<ModuleCard>,
@@ -45,6 +45,17 @@ pub struct WaitingModule {
     pub problem: Option<String>,
     /// Whether there is enough of it to review.
     pub can_review: bool,
+}
+
+impl WaitingModule {
+    /// What is to be done with it.
+    pub fn badge(&self) -> Badge {
+        if self.can_review {
+            ModuleState::Waiting.into()
+        } else {
+            ModuleState::Unusable.into()
+        }
+    }
 }
 
 impl Modules {

@@ -78,6 +78,8 @@ impl Badge {
 pub enum ModuleState {
     /// Found, not yet reviewed by an operator.
     Waiting,
+    /// Found, and no module that could be loaded as it lies there.
+    Unusable,
     /// Not running, as wanted.
     Stopped,
     /// Spawned, not yet ready.
@@ -96,6 +98,7 @@ impl From<ModuleState> for Badge {
     fn from(state: ModuleState) -> Self {
         match state {
             ModuleState::Waiting => Self::with_icon(Tone::Info, "waiting for review", "eye"),
+            ModuleState::Unusable => Self::with_icon(Tone::Warn, "cannot be loaded", "warn"),
             ModuleState::Stopped => Self::with_icon(Tone::Quiet, "stopped", "stop"),
             ModuleState::Starting => Self::with_icon(Tone::Busy, "starting", "busy"),
             ModuleState::Running => Self::with_icon(Tone::Good, "running", "play"),

@@ -117,6 +117,7 @@ impl Actions {
     /// The buttons for a state.
     pub fn for_state(state: ModuleState, enabled: bool) -> Self {
         let waiting = state == ModuleState::Waiting;
+        let unusable = state == ModuleState::Unusable;
         let up = matches!(
             state,
             ModuleState::Starting | ModuleState::Running | ModuleState::BackingOff
@@ -126,8 +127,8 @@ impl Actions {
             load: matches!(state, ModuleState::Stopped | ModuleState::Failed),
             unload: up,
             reload: state == ModuleState::Running,
-            enable: !enabled && !waiting,
-            disable: enabled && !waiting,
+            enable: !enabled && !waiting && !unusable,
+            disable: enabled && !waiting && !unusable,
         }
     }
 }

@@ -39,14 +39,30 @@ impl Seen {
         module.is_waiting() || (module.digest.is_some() && module.digest != module.confirmed)
     }
 
+    /// Whether nobody can agree to it as it lies there: what is missing has to be put right first.
+    fn is_unusable(&self) -> bool {
+        self.module.is_waiting() && self.module.problem.is_some()
+    }
+
+    /// Whether it was only found so far: it stands among what waits, not among what is installed.
+    pub fn is_found(&self) -> bool {
+        matches!(self.state(), ModuleState::Waiting | ModuleState::Unusable)
+    }
+
     /// Whether a person is needed: a review, or a fault that does not mend itself.
     pub fn needs_attention(&self) -> bool {
-        matches!(self.state(), ModuleState::Waiting | ModuleState::Failed)
+        matches!(
+            self.state(),
+            ModuleState::Waiting | ModuleState::Unusable | ModuleState::Failed
+        )
     }
 
     /// Where it is in its life.
     pub fn state(&self) -> ModuleState {
         match self.observed.state {
+            ObservedState::Stopped | ObservedState::Failed if self.is_unusable() => {
+                ModuleState::Unusable
+            }
             ObservedState::Stopped if self.needs_review() => ModuleState::Waiting,
             ObservedState::Failed if self.module.is_waiting() => ModuleState::Waiting,
             ObservedState::Stopped => ModuleState::Stopped,
@@ -80,7 +96,7 @@ impl Seen {
         let wanted = self.module.desired == DesiredState::Running;
         let enabled = self.module.enabled;
         Actions {
-            review: self.needs_review(),
+            review: self.needs_review() && !self.is_unusable(),
             load: enabled
                 && !self.needs_review()
                 && matches!(state, ModuleState::Stopped | ModuleState::Failed),

@@ -119,16 +119,41 @@ async fn every_page_is_drawn() {
 }
 
 #[tokio::test]
+async fn a_folder_without_a_manifest_says_what_is_missing_and_is_not_to_be_reviewed() {
+    let browser = Browser::start().await;
+    let api = &browser.node.api;
+    std::fs::create_dir_all(api.modules_dir.join("nothing")).unwrap();
+    api.control.rescan().await.unwrap();
+
+    let list = browser.page("/modules").await;
+
+    for part in [
+        "cannot be loaded",
+        "nothing/module.toml does not exist",
+        "put one there",
+    ] {
+        assert!(list.contains(part), "{part} is in\n{list}");
+    }
+    assert!(!list.contains("/modules/nothing/review"), "{list}");
+    let overview = browser.page("/").await;
+    assert!(overview.contains("1 folder cannot be loaded as it is: nothing."));
+    let module = browser.page("/modules/nothing").await;
+    assert!(module.contains("cannot be loaded"), "{module}");
+    assert!(!module.contains("waiting for review"), "{module}");
+}
+
+#[tokio::test]
 async fn modules_show_what_state_they_are_in() {
     let browser = populated().await;
     let list = browser.page("/modules").await;
-    assert!(list.contains("Waiting for your review"));
+    assert!(list.contains("Waiting for you"));
     assert!(list.contains("The binary is missing."), "{list}");
+    let overview = browser.page("/").await;
     assert!(
-        browser
-            .page("/")
-            .await
-            .contains("3 modules wait for your review: broken, changed, waiting.")
+        overview.contains(
+            "2 modules wait for your review: changed, waiting. 1 folder cannot be loaded as it is: broken."
+        ),
+        "{overview}"
     );
 
     let review = browser.page("/modules/waiting/review").await;
