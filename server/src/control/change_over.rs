@@ -18,7 +18,10 @@ use crate::model::{
     TrustClass,
 };
 use crate::packages::{self, PackageError, Taken};
-use crate::store::commands::{ChangeVersion, EndTrial, KeepVersion, RecordRelease, RequestReload};
+use crate::store::commands::{
+    ChangeVersion, EndTrial, Finish, KeepVersion, RecordRelease, RequestReload,
+};
+use crate::store::{Command, StoreError, Tx};
 
 /// Between two looks at what a reload became.
 const LOOK: Duration = Duration::from_millis(50);
@@ -49,13 +52,12 @@ impl Control {
         let control = self.clone();
         self.spawn_operation(id, |cancel| async move {
             let outcome = control.change_now(id, &change, cancel).await;
-            // The node stops: the operation stays open, and the next start decides.
-            if control.soft().is_cancelled() && outcome.is_err() {
-                return;
+            match outcome {
+                Ok(()) => {}
+                // The node stops: the operation stays open, and the next start decides.
+                Err(_) if control.soft().is_cancelled() => {}
+                Err(error) => control.end(id, Err(failure_of(&error))).await,
             }
-            control
-                .end(id, outcome.map_err(|error| failure_of(&error)))
-                .await;
         });
     }
 
@@ -64,7 +66,7 @@ impl Control {
         id: Id,
         change: &Change,
         cancel: CancellationToken,
-    ) -> Result<Value, ControlError> {
+    ) -> Result<(), ControlError> {
         let name = &change.name;
         self.step(id, "keeping the version that is in place", 0, 4)
             .await?;
@@ -90,11 +92,30 @@ impl Control {
             self.take_back(id, name, &before, earlier, &error).await?;
             return Err(went_back(name, &before, &to, &error));
         }
-        self.store().commit(EndTrial { name: name.clone() }).await?;
-        Ok(json!({
+        let result = json!({
             "module": name, "from": before.version, "to": to.version, "digest": to.program,
             "vouched_for": to.vouched_for,
-        }))
+        });
+        self.end_trial(id, name, result).await
+    }
+
+    /// The version works, and the operation has succeeded: one fact, and one commit.
+    async fn end_trial(
+        &self,
+        id: Id,
+        name: &ModuleName,
+        result: Value,
+    ) -> Result<(), ControlError> {
+        let worked = Worked {
+            trial: EndTrial { name: name.clone() },
+            finish: Finish {
+                id,
+                status: OperationStatus::Succeeded,
+                failure: None,
+                result,
+            },
+        };
+        Ok(self.store().commit(worked).await?)
     }
 
     /// The version that is in place, kept in the store; recorded there before anything changes.
@@ -364,12 +385,8 @@ impl Control {
             }
             let ended = match (tried, previous) {
                 (Ok(()), _) => {
-                    let done = control
-                        .store()
-                        .commit(EndTrial { name: name.clone() })
-                        .await;
-                    done.map(|()| json!({ "module": name }))
-                        .map_err(ControlError::from)
+                    let result = json!({ "module": name });
+                    control.end_trial(id, &name, result).await
                 }
                 (Err(error), Some(before)) => {
                     match control.take_back(id, &name, &before, None, &error).await {
@@ -379,9 +396,9 @@ impl Control {
                 }
                 (Err(error), None) => Err(error),
             };
-            control
-                .end(id, ended.map_err(|error| failure_of(&error)))
-                .await;
+            if let Err(error) = ended {
+                control.end(id, Err(failure_of(&error))).await;
+            }
         });
         Ok(())
     }
@@ -406,6 +423,22 @@ impl Control {
                 return Ok(());
             }
         }
+    }
+}
+
+/// A version's trial and the operation that began it end together.
+struct Worked {
+    trial: EndTrial,
+    finish: Finish,
+}
+
+impl Command for Worked {
+    type Output = ();
+
+    async fn apply(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        self.trial.apply(tx).await?;
+        self.finish.apply(tx).await?;
+        Ok(())
     }
 }
 
