@@ -140,7 +140,7 @@ fn check_names_each_mistake_with_the_way_out() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     for part in [
         "did you mean `chain.read`",
-        "src/module.rs: `.ui().…` needs the capability `ui`",
+        "src/module.rs: `.ui()…` needs the capability `ui`",
         "asks for `storage`, and no use of it is seen",
         "says version 0.2.0, and Cargo.toml says 0.1.0",
         "cargo builds no program `hallo`",

@@ -158,7 +158,7 @@ fn used_capabilities(project: &Project, found: &mut Findings) {
         .map(String::as_str)
         .collect();
     let used = capabilities_used(&project.folder.join("src"));
-    for (capability, place) in &used {
+    for (capability, place) in &used.certain {
         if !asked.contains(capability.as_str()) {
             found.errors.push(format!(
                 "{place} needs the capability `{capability}`, which module.toml does not ask for: add it \
@@ -169,7 +169,7 @@ fn used_capabilities(project: &Project, found: &mut Findings) {
     // Uses that cannot be seen, such as a raw call, are why this is a warning only.
     for capability in Capability::ALL {
         let name = capability.as_str();
-        if asked.contains(name) && !used.contains_key(capability) {
+        if asked.contains(name) && !used.perhaps(*capability) {
             found.warnings.push(format!(
                 "module.toml asks for `{name}`, and no use of it is seen in src: ask for no more than is \
                  needed"

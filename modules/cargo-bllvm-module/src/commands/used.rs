@@ -1,6 +1,7 @@
-//! Which capabilities a module's source uses, as far as text shows it: calls on the SDK's context.
+//! Which capabilities a module's source uses, as far as text shows it: calls on the SDK's context, and calls on
+//! what was taken from it by a name of its own, such as `let node = context.node();`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -34,22 +35,50 @@ const CALLS: &[(&str, Capability)] = &[
         "const EVENTS: &'static [&'static str] = &[\"",
         Capability::EventsSubscribe,
     ),
-    (".storage().", Capability::Storage),
+    (".storage()", Capability::Storage),
     (".modules().list(", Capability::ModuleList),
     (".modules().call", Capability::ModuleCall),
     (".modules().register(", Capability::ModuleRegister),
     ("Methods::new().method(", Capability::ModuleRegister),
-    (".ui().", Capability::Ui),
+    (".ui()", Capability::Ui),
+    ("context.publish(", Capability::EventsPublish),
+    (".webhook_body(", Capability::WebhooksRead),
+    (".judge_webhook(", Capability::WebhooksRead),
 ];
 
-/// Each capability with the first place that uses it, as `src/file.rs: what`.
-pub fn capabilities_used(source: &Path) -> BTreeMap<Capability, String> {
-    let mut used = BTreeMap::new();
-    look(source, source, &mut used);
-    used
+/// What is taken from the context and may be given a name, or handed on.
+const PARTS: &[&str] = &[".node()", ".events()", ".modules()"];
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub struct Uses {
+    /// Each capability with the first place that needs it, as `src/file.rs: what`.
+    pub certain: BTreeMap<Capability, String>,
+    /// Calls of the same name on something that has a name of its own. It may be a part of the context.
+    possible: BTreeSet<Capability>,
+    /// Parts that go by a name of their own somewhere.
+    named: BTreeSet<&'static str>,
 }
 
-fn look(top: &Path, folder: &Path, used: &mut BTreeMap<Capability, String>) {
+impl Uses {
+    /// Whether some use of it is seen, or may be one.
+    pub fn perhaps(&self, capability: Capability) -> bool {
+        self.certain.contains_key(&capability) || self.possible.contains(&capability)
+    }
+}
+
+/// What the sources below a folder use.
+pub fn capabilities_used(source: &Path) -> Uses {
+    let mut uses = Uses::default();
+    let mut texts = Vec::new();
+    look(source, source, &mut uses, &mut texts);
+    for text in &texts {
+        uses.possible.extend(possible(text, &uses.named));
+    }
+    uses
+}
+
+fn look(top: &Path, folder: &Path, uses: &mut Uses, texts: &mut Vec<String>) {
     let mut entries: Vec<_> = fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -59,38 +88,60 @@ fn look(top: &Path, folder: &Path, used: &mut BTreeMap<Capability, String>) {
     for entry in entries {
         let path = entry.path();
         if path.is_dir() {
-            look(top, &path, used);
+            look(top, &path, uses, texts);
         } else if path.extension().is_some_and(|ending| ending == "rs") {
-            let text = fs::read_to_string(&path).unwrap_or_default();
+            let code = dense(&fs::read_to_string(&path).unwrap_or_default());
             let shown = path
                 .strip_prefix(top)
                 .unwrap_or(&path)
                 .display()
                 .to_string();
-            for (capability, call) in calls(&text) {
-                used.entry(capability)
+            for (capability, call) in calls(&code) {
+                uses.certain
+                    .entry(capability)
                     .or_insert_with(|| format!("src/{shown}: `{call}…`"));
             }
+            uses.named.extend(named(&code));
+            texts.push(code);
         }
     }
 }
 
-/// The calls in a source text, without its comments and its tests.
-fn calls(text: &str) -> Vec<(Capability, &'static str)> {
+/// A source text without its comments, its tests and its spaces.
+fn dense(text: &str) -> String {
     let code = text.split("#[cfg(test)]").next().unwrap_or(text);
-    let dense: String = code
-        .lines()
+    code.lines()
         .map(|line| line.split("//").next().unwrap_or(line))
         .flat_map(str::chars)
         .filter(|c| !c.is_whitespace())
-        .collect();
-    let found = CALLS.iter().filter(|(call, _)| {
-        let call: String = call.chars().filter(|c| !c.is_whitespace()).collect();
-        dense.contains(&call)
-    });
+        .collect()
+}
+
+fn calls(code: &str) -> Vec<(Capability, &'static str)> {
+    let found = CALLS.iter().filter(|(call, _)| code.contains(&dense(call)));
     found
         .map(|(call, capability)| (*capability, *call))
         .collect()
+}
+
+/// Parts of the context on which nothing is called at once.
+fn named(code: &str) -> Vec<&'static str> {
+    let is_named = |part: &&&str| {
+        code.split(**part)
+            .skip(1)
+            .any(|rest| !rest.starts_with('.'))
+    };
+    PARTS.iter().filter(is_named).copied().collect()
+}
+
+fn possible(code: &str, named: &BTreeSet<&str>) -> Vec<Capability> {
+    let found = CALLS.iter().filter(|(call, _)| {
+        named.iter().any(|part| {
+            let method = call.strip_prefix(part);
+            method.is_some_and(|method| code.contains(method))
+        })
+    });
+    found.map(|(_, capability)| *capability).collect()
 }
 
 #[cfg(test)]
@@ -107,13 +158,73 @@ mod tests {
             #[cfg(test)]
             mod tests { fn t() { c.storage().get(b\"x\"); } }
         ";
-        assert_eq!(calls(text), [(Capability::ChainRead, ".node().tip(")]);
+        assert_eq!(
+            calls(&dense(text)),
+            [(Capability::ChainRead, ".node().tip(")]
+        );
     }
 
     #[test]
     fn subscriptions_count_only_where_there_are_some() {
         let some = "const EVENTS: &'static [&'static str] = &[\"chain.*\"];";
-        assert_eq!(calls(some)[0].0, Capability::EventsSubscribe);
-        assert!(calls("const EVENTS: &'static [&'static str] = &[];").is_empty());
+        assert_eq!(calls(&dense(some))[0].0, Capability::EventsSubscribe);
+        let none = dense("const EVENTS: &'static [&'static str] = &[];");
+        assert!(calls(&none).is_empty());
+    }
+
+    #[test]
+    fn what_has_a_name_of_its_own_may_be_a_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| fs::write(folder.path().join(file), text).unwrap();
+        write("a.rs", "let node = self.context.node(); other(&node);");
+        write(
+            "b.rs",
+            "fn other(node: &Node) { node.fee_estimate(2).await?; }",
+        );
+
+        let uses = capabilities_used(folder.path());
+
+        assert!(uses.certain.is_empty());
+        assert!(uses.perhaps(Capability::FeeRead));
+        assert!(!uses.perhaps(Capability::MiningSubmit));
+        write("a.rs", "self.context.node().tip();");
+        let uses = capabilities_used(folder.path());
+        assert!(uses.perhaps(Capability::ChainRead));
+        assert!(
+            !uses.perhaps(Capability::FeeRead),
+            "no node has a name of its own"
+        );
+    }
+
+    #[test]
+    fn every_capability_has_a_call_that_uses_it() {
+        for capability in Capability::ALL {
+            let known = CALLS.iter().any(|(_, one)| one == capability);
+            assert!(known, "{capability}");
+        }
+    }
+
+    #[test]
+    fn our_own_modules_ask_for_what_they_use() {
+        let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for module in [
+            "bllvm-governance",
+            "examples/block-clock",
+            "examples/faucet",
+        ] {
+            let folder = modules.join(module);
+            let project = crate::project::Project::open(&folder).unwrap();
+            let report = super::super::check::findings(&project).report();
+            assert!(
+                !report.text.contains("capabilit"),
+                "{module}: {}",
+                report.text
+            );
+            assert!(
+                !report.text.contains("no use of it"),
+                "{module}: {}",
+                report.text
+            );
+        }
     }
 }
