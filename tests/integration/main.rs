@@ -15,6 +15,7 @@ mod configuration;
 #[cfg(feature = "kernel")]
 mod contract;
 mod crowd;
+mod downloads;
 mod face;
 #[cfg(feature = "kernel")]
 mod governance;
@@ -29,6 +30,7 @@ mod host_kills;
 mod import;
 mod interrupted;
 mod kill_points;
+mod leftovers;
 mod lifecycle;
 #[cfg(feature = "kernel")]
 mod mempool_faces;
@@ -39,6 +41,7 @@ mod module_pages;
 mod peers;
 #[cfg(feature = "kernel")]
 mod random_requests;
+mod registries;
 mod reload;
 mod restart;
 mod samples;

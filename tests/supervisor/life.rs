@@ -174,6 +174,7 @@ async fn a_removed_module_leaves_no_process() {
     let remove = Remove {
         name: clock.clone(),
         delete_data: true,
+        purge: false,
         by: Actor::host(),
     };
     host.store.commit(remove).await.unwrap();

@@ -6,11 +6,13 @@
 //! comes is checked by signatures and digests, so that any way of carrying it will do.
 #![warn(missing_docs)]
 
+mod authorities;
 mod download;
 mod error;
 mod source;
 mod web;
 
+pub use authorities::Authorities;
 pub use download::download;
 pub use error::RegistryError;
 pub use source::Source;

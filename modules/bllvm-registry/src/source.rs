@@ -7,9 +7,9 @@ use std::str::FromStr;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, SeekFrom};
 
-use crate::RegistryError;
 use crate::error::at;
 use crate::web::{Sink, Web};
+use crate::{Authorities, RegistryError};
 
 /// How much of a folder's file is copied at once.
 const PIECE: usize = 256 << 10;
@@ -60,6 +60,15 @@ impl fmt::Display for Source {
 }
 
 impl Source {
+    /// Believes these authorities, where it is read by https.
+    #[must_use]
+    pub fn trusting(self, authorities: &Authorities) -> Self {
+        match self {
+            Self::Web(web) => Self::Web(web.trusting(authorities)),
+            folder @ Self::Folder(_) => folder,
+        }
+    }
+
     /// A small file, whole.
     pub(crate) async fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
         let mut bytes = Vec::new();

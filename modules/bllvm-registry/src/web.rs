@@ -1,7 +1,6 @@
 //! One GET over HTTP or HTTPS: nothing is followed, no proxy is asked, every piece has its deadline.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,19 +11,14 @@ use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
-use crate::RegistryError;
 use crate::source::Part;
+use crate::{Authorities, RegistryError};
 
 /// How long connecting, and each piece of an answer, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The system's certificates, read at the first use.
-static TLS: OnceCell<Arc<ClientConfig>> = OnceCell::const_new();
 
 /// A web server's address.
 #[derive(Clone, Debug)]
@@ -33,6 +27,8 @@ pub struct Web {
     host: String,
     port: u16,
     secure: bool,
+    /// Who certifies it; without, the system's authorities.
+    authorities: Option<Authorities>,
 }
 
 /// Where an answer goes.
@@ -68,7 +64,13 @@ impl Web {
             host,
             port: port.unwrap_or(if secure { 443 } else { 80 }),
             secure,
+            authorities: None,
         })
+    }
+
+    pub(crate) fn trusting(mut self, authorities: &Authorities) -> Self {
+        self.authorities = Some(authorities.clone());
+        self
     }
 
     pub(crate) fn base(&self) -> &str {
@@ -106,38 +108,20 @@ impl Web {
         url: &str,
         stream: TcpStream,
     ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, RegistryError> {
-        let config = TLS
-            .get_or_try_init(tls_config)
-            .await
-            .map_err(|why| unreachable(url, &why))?;
+        let authorities = match &self.authorities {
+            Some(named) => named.clone(),
+            None => Authorities::of_system()
+                .await
+                .map_err(|why| unreachable(url, &why))?,
+        };
         let name = ServerName::try_from(self.host.trim_matches(['[', ']']).to_owned())
             .map_err(|error| unreachable(url, &error))?;
-        let connecting = TlsConnector::from(Arc::clone(config)).connect(name, stream);
-        in_time(url, connecting)
-            .await?
-            .map_err(|error| unreachable(url, &format!("TLS failed: {error}")))
+        let connecting = TlsConnector::from(authorities.config()).connect(name, stream);
+        in_time(url, connecting).await?.map_err(|error| {
+            let why = format!("TLS failed: {error}; `catalog.ca_file` names more authorities");
+            unreachable(url, &why)
+        })
     }
-}
-
-async fn tls_config() -> Result<Arc<ClientConfig>, String> {
-    let read = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs).await;
-    let read = read.map_err(|error| error.to_string())?;
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(read.certs);
-    if added == 0 {
-        return Err(
-            "this system has no certificate authorities: install its `ca-certificates` package, or \
-             name a file in SSL_CERT_FILE"
-                .to_owned(),
-        );
-    }
-    let provider = Arc::new(crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
 async fn exchange<S>(

@@ -45,6 +45,9 @@ pub enum AppError {
     /// A verb was refused.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The file of certificate authorities cannot be used.
+    #[error("catalog.ca_file: {0}")]
+    Authorities(String),
     /// The system has no thread for starting modules.
     #[error("could not start the supervisor: {0}")]
     Supervisor(#[source] io::Error),

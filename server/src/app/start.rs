@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use bllvm_registry::Authorities;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -93,6 +94,7 @@ impl App {
         let control = Control::new(ControlParts {
             store: store.clone(),
             fleet: Arc::new(fleet.clone()),
+            logs: logs.clone(),
             asker: Asker::new(
                 store.clone(),
                 supervisor_settings(&config),
@@ -102,7 +104,7 @@ impl App {
             read_node: read_node.clone(),
             webhooks: webhooks.clone(),
             submit_node: submit_node.clone(),
-            settings: control_settings(&config),
+            settings: control_settings(&config).await?,
             tracker: life.tracker().clone(),
             soft: life.soft().clone(),
         });
@@ -226,8 +228,16 @@ async fn tell_start(journal: &Journal) {
     }
 }
 
-fn control_settings(config: &Config) -> ControlSettings {
-    ControlSettings {
+async fn control_settings(config: &Config) -> Result<ControlSettings, AppError> {
+    let authorities = match config.catalog.ca_file.clone() {
+        Some(file) => {
+            let read = tokio::task::spawn_blocking(move || Authorities::with_file(&file)).await;
+            let read = read.unwrap_or_else(|error| Err(error.to_string()));
+            Some(read.map_err(AppError::Authorities)?)
+        }
+        None => None,
+    };
+    Ok(ControlSettings {
         places: Places {
             modules_dir: config.modules.dir.clone(),
             data_dir: config.data_dir.clone(),
@@ -235,13 +245,16 @@ fn control_settings(config: &Config) -> ControlSettings {
         },
         entries: config.modules.by_name.clone(),
         call_deadline: config.limits.call_deadline,
+        keep_leftovers: config.limits.keep_leftovers,
+        refresh_every: config.catalog.refresh,
+        authorities,
         backups: BackupSettings {
             dir: config.backup.dir.clone(),
             recipients: config.backup.recipients.clone(),
             config_file: config.file.clone(),
         },
         ..ControlSettings::new(&config.data_dir)
-    }
+    })
 }
 
 fn supervisor_settings(config: &Config) -> SupervisorSettings {

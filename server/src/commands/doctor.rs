@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::cli::Options;
 use super::client::Client;
-use super::output;
+use super::{output, status};
 use crate::clock::SystemClock;
 use crate::config::{Backend, Config};
 use crate::listen::listen;
@@ -196,7 +196,66 @@ async fn running(report: &mut Report, options: &Options) -> bool {
     } else {
         report.ok("base node", detail);
     }
+    catalog(report, &client).await;
     true
+}
+
+/// What registries say, and whether they can still be believed.
+async fn catalog(report: &mut Report, client: &Client) {
+    let what = "registries";
+    let asked = async {
+        let registries = client.get("/api/v1/registries").await?.body;
+        let revoked = status::taken_back(client).await?;
+        let moment = client.get("/api/v1/host").await?.body;
+        anyhow::Ok((registries, revoked, output::field(&moment, "time")))
+    };
+    let Ok((registries, revoked, now)) = asked.await else {
+        report.warn(
+            what,
+            "they could not be asked for",
+            "give a token that may read modules",
+        );
+        return;
+    };
+    for one in &revoked {
+        let f = |key: &str| output::field(one, key);
+        report.fail(
+            &f("module"),
+            format!(
+                "release {} was taken back by {}: {}",
+                f("installed"),
+                f("registry"),
+                f("revoked")
+            ),
+            format!(
+                "`bllvm-node catalog upgrade {0}`, or `module unload {0}`",
+                f("module")
+            ),
+        );
+    }
+    for one in output::items(&registries) {
+        let f = |key: &str| output::field(one, key);
+        let (name, expires) = (f("name"), f("seen.expires"));
+        let refresh = format!("`bllvm-node catalog refresh {name}`; then ask who runs it");
+        if one["seen"].is_null() {
+            report.warn(what, format!("{name}: no index of it was fetched"), refresh);
+        } else if is_before(&expires, &now) {
+            let detail =
+                format!("{name}: its index expired at {expires}; nothing is installed by it");
+            report.warn(what, detail, refresh);
+        } else {
+            report.ok(
+                what,
+                format!("{name}: index {}, good until {expires}", f("seen.seq")),
+            );
+        }
+    }
+}
+
+/// Whether the first moment comes before the second; no when one cannot be read.
+fn is_before(one: &str, other: &str) -> bool {
+    let moment = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    matches!((moment(one), moment(other)), (Some(one), Some(other)) if one < other)
 }
 
 fn data_dir(report: &mut Report, dir: &Path) {

@@ -37,16 +37,19 @@ pub enum Module {
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Remove a module
+    /// Remove a module; its data and its log stay, unless you say otherwise
     Uninstall {
         /// The module's name
         name: ModuleName,
         /// Its name once more
         #[arg(long, value_name = "NAME")]
         confirm: ModuleName,
-        /// Remove its data, too
+        /// Remove its data and stored values, too
         #[arg(long)]
         delete_data: bool,
+        /// Remove everything of it: data, log, kept versions, copies; also of one that was removed before
+        #[arg(long)]
+        purge: bool,
         #[command(flatten)]
         waiting: Waiting,
     },
@@ -220,18 +223,16 @@ impl Module {
                 name,
                 confirm,
                 delete_data,
+                purge,
                 waiting,
             } => {
-                let path = format!("{}?confirm={confirm}&delete_data={delete_data}", of(&name));
+                let path = format!(
+                    "{}?confirm={confirm}&delete_data={delete_data}&purge={purge}",
+                    of(&name)
+                );
                 let accepted = client.delete(&path).await?.body;
-                return wait::finish(
-                    client,
-                    options,
-                    accepted,
-                    waiting,
-                    &format!("{name} is removed."),
-                )
-                .await;
+                let done = removed(&name, delete_data, purge);
+                return wait::finish(client, options, accepted, waiting, &done).await;
             }
             Self::Load {
                 name,
@@ -329,6 +330,19 @@ impl Module {
         }
         Ok(())
     }
+}
+
+/// What is gone, and what is not.
+fn removed(name: &ModuleName, delete_data: bool, purge: bool) -> String {
+    let rest = match (delete_data, purge) {
+        (_, true) => return format!("{name} is removed, with everything that was kept of it."),
+        (true, false) => "Its log is",
+        (false, false) => "Its data, stored values and log are",
+    };
+    format!(
+        "{name} is removed. {rest} kept: `bllvm-node module uninstall {name} --confirm {name} --purge` \
+         removes everything."
+    )
 }
 
 /// What a load or reload confirms.

@@ -54,12 +54,14 @@ pub enum Versions {
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Keep a module at its version
+    /// Hold a module at its version: every upgrade is refused, and the catalog offers none
+    #[command(visible_alias = "hold")]
     Pin {
         /// The module's name
         name: ModuleName,
     },
-    /// Let a pinned module be upgraded again
+    /// Let a module that is held be upgraded again
+    #[command(visible_alias = "unhold")]
     Unpin {
         /// The module's name
         name: ModuleName,

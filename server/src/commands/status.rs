@@ -1,7 +1,7 @@
 //! `status`: the whole on one screen.
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cli::Options;
 use super::client::Client;
@@ -14,10 +14,12 @@ pub async fn run(options: &Options) -> Result<()> {
     let node = client.get("/api/v1/node").await?.body;
     let modules = client.get("/api/v1/modules").await?.body;
     let operations = client.get("/api/v1/operations?status=running").await?.body;
+    let revoked = taken_back(&client).await?;
     if options.json {
-        output::json(
-            &json!({ "host": host, "node": node, "modules": modules, "operations": operations }),
-        );
+        output::json(&json!({
+            "host": host, "node": node, "modules": modules, "operations": operations,
+            "taken_back": revoked,
+        }));
         return Ok(());
     }
     let base_node = match output::field(&node, "tip.height").as_str() {
@@ -59,6 +61,9 @@ pub async fn run(options: &Options) -> Result<()> {
         ])
     );
     out!("\n{}", module_views::list_table(&modules));
+    for line in revoked_lines(&revoked) {
+        out!("\n{line}");
+    }
     for operation in output::items(&operations) {
         out!(
             "\nunder way: {} {}",
@@ -67,4 +72,27 @@ pub async fn run(options: &Options) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// What the registries say was taken back of what is installed.
+pub(super) async fn taken_back(client: &Client) -> Result<Vec<Value>> {
+    let catalog = client.get("/api/v1/catalog").await?.body;
+    let all = output::items(&catalog).iter();
+    let revoked = all.filter(|one| one["state"] == "revoked" && !one["installed"].is_null());
+    Ok(revoked.cloned().collect())
+}
+
+/// A line for each release that was taken back.
+pub(super) fn revoked_lines(revoked: &[Value]) -> Vec<String> {
+    let line = |one: &Value| {
+        let f = |key: &str| output::field(one, key);
+        format!(
+            "TAKEN BACK: {} {} by {}: {}; upgrade or unload it (`bllvm-node catalog show {0}`)",
+            f("module"),
+            f("installed"),
+            f("registry"),
+            f("revoked")
+        )
+    };
+    revoked.iter().map(line).collect()
 }

@@ -24,14 +24,25 @@ const SUBMISSIONS: Key = Key::new(
     "120",
     "Submissions (transactions, blocks) that one module may make per minute.",
 );
-
+const LEFTOVERS: Key = Key::new(
+    "limits.keep_leftovers",
+    "\"720 h\"",
+    "How long what nothing refers to any more is kept: removed modules' folders and logs, packages\nthat were fetched, copies of data. Modules' data is never swept.",
+);
 const WEBHOOK_BODY: Key = Key::new(
     "limits.webhook_body",
     "\"1 MiB\"",
     "The largest body of a webhook that comes in.",
 );
 
-pub(super) const KEYS: &[Key] = &[SHUTDOWN, CALL, STORAGE, SUBMISSIONS, WEBHOOK_BODY];
+pub(super) const KEYS: &[Key] = &[
+    SHUTDOWN,
+    CALL,
+    STORAGE,
+    SUBMISSIONS,
+    LEFTOVERS,
+    WEBHOOK_BODY,
+];
 
 /// Deadlines and quotas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +55,8 @@ pub struct Limits {
     pub module_storage: u64,
     /// Submissions of one module.
     pub submissions_per_minute: u32,
+    /// What nothing refers to any more is kept as long.
+    pub keep_leftovers: Duration,
     /// A webhook's body.
     pub webhook_body: u64,
 }
@@ -55,6 +68,7 @@ impl Limits {
             call_deadline: reader.get(&CALL, reader::duration),
             module_storage: reader.get(&STORAGE, reader::size),
             submissions_per_minute: reader.get(&SUBMISSIONS, reader::count),
+            keep_leftovers: reader.get(&LEFTOVERS, reader::duration),
             webhook_body: reader.get(&WEBHOOK_BODY, reader::size),
         }
     }

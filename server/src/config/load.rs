@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use super::layers::{self, Settings};
 use super::reader::{Key, Reader};
 use super::{
-    Backup, Config, ConfigError, Database, Face, Http, Limits, Modules, Node, Telemetry,
-    WebhookSettings, backup, database, face, http, limits, modules, node, telemetry, webhooks,
+    Backup, Catalog, Config, ConfigError, Database, Face, Http, Limits, Modules, Node, Telemetry,
+    WebhookSettings, backup, catalog, database, face, http, limits, modules, node, telemetry,
+    webhooks,
 };
 
 /// The configuration file's name in the data directory.
@@ -117,6 +118,7 @@ pub fn load(overrides: &Overrides, around: &Surroundings) -> Result<Config, Conf
         limits: Limits::read(&mut reader),
         webhooks: WebhookSettings::read(&mut reader),
         backup: Backup::read(&mut reader, &data_dir),
+        catalog: Catalog::read(&mut reader),
         file: file.map(|(path, _)| path),
         data_dir,
     };
@@ -140,6 +142,7 @@ pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
         limits::KEYS,
         webhooks::KEYS,
         backup::KEYS,
+        catalog::KEYS,
         telemetry::KEYS,
     ]
     .into_iter()

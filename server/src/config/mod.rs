@@ -4,6 +4,7 @@
 //! where it was set. Texts become domain types here and nowhere later.
 
 mod backup;
+mod catalog;
 mod core;
 mod database;
 mod face;
@@ -25,6 +26,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use backup::Backup;
+pub use catalog::Catalog;
 pub use database::Database;
 pub use face::Face;
 pub use http::Http;
@@ -62,6 +64,8 @@ pub struct Config {
     pub webhooks: WebhookSettings,
     /// Backups.
     pub backup: Backup,
+    /// Registries.
+    pub catalog: Catalog,
 }
 
 /// One setting that cannot be used.

@@ -1,12 +1,11 @@
 //! What the registries have, beside what is installed here. Reads the indexes that are kept, so that
 //! it works without a network; only a module's own page fetches its manifest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bllvm_manifest::ModuleName;
 use bllvm_package::{Index, Listed, Trust};
 
-use super::registries::sources_of;
 use super::{Control, ControlError};
 use crate::model::{
     Availability, CatalogEntry, CatalogModule, CatalogRelease, KnownRegistry, Rating, TrustClass,
@@ -19,6 +18,8 @@ struct Here {
     publishers: Publishers,
     releases: Releases,
     installed: BTreeMap<ModuleName, semver::Version>,
+    /// Modules that stay at their versions.
+    held: BTreeSet<ModuleName>,
 }
 
 impl Control {
@@ -69,7 +70,7 @@ impl Control {
         let mut listed: Vec<&Listed> = listed(&index, module).collect();
         listed.sort_by_key(|one| std::cmp::Reverse(one.release_seq));
         let newest = listed.iter().find(|one| one.digest == entry.digest);
-        let (manifest, problem) = match (newest, sources_of(&registry)) {
+        let (manifest, problem) = match (newest, self.sources_of(&registry)) {
             (Some(newest), Ok(sources)) => {
                 match bllvm_registry::manifest_of(&sources, newest).await {
                     Ok((manifest, _)) => (Some(manifest), None),
@@ -112,6 +113,13 @@ impl Control {
             target: Trust::own_target(),
             publishers: store.publishers().await?,
             releases: store.releases().await?,
+            held: store
+                .versions()
+                .await?
+                .into_iter()
+                .filter(|(_, own)| own.pinned_by.is_some())
+                .map(|(name, _)| name)
+                .collect(),
             installed: modules
                 .into_iter()
                 .map(|module| (module.name, module.manifest.version))
@@ -149,7 +157,9 @@ fn entry(
             let is_newer = taken.map_or(newest.version > *version, |taken| {
                 newest.release_seq > taken.release_seq
             });
-            if is_newer {
+            if is_newer && here.held.contains(module) {
+                (Availability::Held, None)
+            } else if is_newer {
                 (Availability::Upgrade, None)
             } else {
                 (Availability::Installed, None)

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::folders::{Begin, failure_of, interrupted};
 use super::handle::blocking;
-use super::registries::{not_read, refused, sources_of};
+use super::registries::{not_read, refused};
 use super::{Control, ControlCode, ControlError};
 use crate::model::{Actor, Id, KnownRegistry, Operation, OperationKind, Source};
 use crate::packages::PackageError;
@@ -279,7 +279,7 @@ impl Control {
         wish: &Wish,
         cancel: &CancellationToken,
     ) -> Result<(), ControlError> {
-        let sources = sources_of(&wish.registry)?;
+        let sources = self.sources_of(&wish.registry)?;
         let folder = self.places().download(wish.listed.digest);
         let (done, total) = (AtomicU64::new(0), AtomicU64::new(wish.listed.bytes));
         let moved = |now: u64, all: u64| {

@@ -10,12 +10,10 @@ use super::handle::{blocking, lock};
 use super::requests::Stray;
 use super::rights::requested;
 use super::{ConfigInput, Control, ControlError, LoadRequest, ModuleEntry, SetConfig};
-use crate::backups::BackupsFolder;
 use crate::model::{Actor, ConfigSource, DesiredState, Module, Source, TrustClass};
-use crate::packages::{self, Candidate, CargoScanner, Scanner, Seen};
+use crate::packages::{Candidate, CargoScanner, Scanner, Seen};
 use crate::store::StoreError;
 use crate::store::commands::{FoundModule, MarkGone};
-use crate::supervisor::sweep_asked;
 
 /// What discovery remembers between two looks.
 #[derive(Default)]
@@ -34,29 +32,6 @@ struct Look {
 }
 
 impl Control {
-    /// Makes the modules directory and removes what a crash left half-done.
-    pub(super) async fn sweep(&self) -> Result<(), ControlError> {
-        let places = self.places().clone();
-        let backups = BackupsFolder::new(self.backups_dir());
-        let versions = self.store().versions().await?;
-        let used: BTreeSet<Digest> = versions
-            .values()
-            .flat_map(|own| own.current.iter().chain(&own.previous))
-            .map(|kept| kept.key)
-            .collect();
-        blocking(move || {
-            packages::sweep_versions(&places, &used)
-                .map_err(|error| ControlError::files(error.to_string()))?;
-            backups
-                .sweep()
-                .map_err(|error| ControlError::files(error.to_string()))?;
-            sweep_asked(&places.data_dir)
-                .map_err(|error| ControlError::files(format!("module-data: {error}")))?;
-            packages::sweep(&places).map_err(|error| ControlError::files(error.to_string()))
-        })
-        .await?
-    }
-
     /// The first look. What it remembers goes on to [`Self::spawn_discovery`], so that nothing is
     /// hashed twice.
     pub(super) async fn discover_at_start(&self) -> Result<Eyes, ControlError> {

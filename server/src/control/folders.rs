@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::handle::blocking;
-use super::{Control, ControlCode, ControlError, InstallRequest, UninstallRequest};
+use super::requests::no_module;
+use super::{Control, ControlCode, ControlError, Extent, InstallRequest, UninstallRequest};
 use crate::model::{
     Actor, DesiredState, Failure, Id, ObservedState, Operation, OperationKind, OperationStatus,
     Rating, Source, TakenRelease, TrustClass, UtcTime,
@@ -216,7 +217,8 @@ impl Control {
     }
 
     /// Removes a module, which is stopped first where it runs. Its folder goes into the trash, its
-    /// data only where that is asked for.
+    /// data only where that is asked for. Of one that was removed before, everything that was kept
+    /// can still be removed.
     ///
     /// # Errors
     /// Where it is not known, the name was not confirmed, or another operation on it is open.
@@ -227,7 +229,12 @@ impl Control {
         by: &Actor,
     ) -> Result<Operation, ControlError> {
         let verb = async {
-            self.module(name).await?;
+            let known = self.store().module(name).await?.is_some();
+            let purge = request.extent == Extent::Everything;
+            let left = !known && purge && self.left_something(name).await?;
+            if !known && !left {
+                return Err(no_module(name));
+            }
             if request.confirm_name != name.as_str() {
                 return Err(ControlError::conflict(
                     ControlCode::ConfirmationMismatch,
@@ -235,28 +242,42 @@ impl Control {
                 ));
             }
             self.refuse_if_needed_by_others(name).await?;
-            let want = Want {
-                name: name.clone(),
-                desired: DesiredState::Stopped,
-                kind: OperationKind::Uninstall,
-                params: json!({ "delete_data": request.delete_data }),
-                by: by.clone(),
+            let extent = request.extent;
+            let params = json!({
+                "delete_data": extent.deletes_data(), "purge": extent == Extent::Everything,
+            });
+            let (kind, by) = (OperationKind::Uninstall, by.clone());
+            let operation = if known {
+                let want = Want {
+                    name: name.clone(),
+                    desired: DesiredState::Stopped,
+                    kind,
+                    params,
+                    by: by.clone(),
+                };
+                self.store().commit(want).await?
+            } else {
+                let start = StartOperation {
+                    kind,
+                    module: Some(name.clone()),
+                    about: None,
+                    params,
+                    by: by.clone(),
+                };
+                self.store().commit(start).await?
             };
-            let operation = self.store().commit(want).await?;
             self.fleet().wake(name);
-            self.spawn_uninstall(operation.id, name.clone(), request.delete_data, by.clone());
+            self.spawn_uninstall(operation.id, name.clone(), extent, by);
             Ok(operation)
         };
         self.audited(actions::UNINSTALL_MODULE, name, by, verb)
             .await
     }
 
-    fn spawn_uninstall(&self, id: Id, name: ModuleName, delete_data: bool, by: Actor) {
+    fn spawn_uninstall(&self, id: Id, name: ModuleName, extent: Extent, by: Actor) {
         let control = self.clone();
         self.spawn_operation(id, |cancel| async move {
-            let outcome = control
-                .uninstall_now(id, &name, delete_data, &by, cancel)
-                .await;
+            let outcome = control.uninstall_now(id, &name, extent, &by, cancel).await;
             match outcome {
                 Ok(()) => {}
                 // The node stops: the operation stays open, and the next start goes on.
@@ -275,7 +296,8 @@ impl Control {
             .clone()
             .zip(params["delete_data"].as_bool());
         if let Some((name, delete_data)) = wish {
-            self.spawn_uninstall(operation.id, name, delete_data, by);
+            let extent = Extent::of(delete_data, params["purge"].as_bool().unwrap_or(false));
+            self.spawn_uninstall(operation.id, name, extent, by);
             return;
         }
         let why = "it does not say what it was to remove; the module is stopped and still there";
@@ -301,7 +323,7 @@ impl Control {
         &self,
         id: Id,
         name: &ModuleName,
-        delete_data: bool,
+        extent: Extent,
         by: &Actor,
         cancel: CancellationToken,
     ) -> Result<(), ControlError> {
@@ -309,28 +331,43 @@ impl Control {
         self.wait_until_stopped(name, &cancel).await?;
         self.step(id, "moving its files away", 1, 3).await?;
         let (places, module) = (self.places().clone(), name.clone());
+        let delete_data = extent.deletes_data();
         let (folder, data) =
             blocking(move || packages::put_away(&places, &module, id, delete_data))
                 .await?
                 .map_err(|error| package_error(&error))?;
+        if delete_data {
+            let removed = self.snapshots().remove(name).await;
+            removed.map_err(|error| ControlError::files(error.to_string()))?;
+        }
+        self.drop_versions(name).await?;
+        let purge = extent == Extent::Everything;
+        if purge {
+            self.purge_files(name).await?;
+        }
         self.step(id, "removing its record", 2, 3).await?;
+        let kept = (!delete_data).then(|| self.places().data(name));
         let gone = Gone {
             remove: Remove {
                 name: name.clone(),
                 delete_data,
+                purge,
                 by: by.clone(),
             },
             finish: Finish {
                 id,
                 status: OperationStatus::Succeeded,
                 failure: None,
-                result: json!({ "folder": folder, "data_deleted": delete_data }),
+                result: json!({
+                    "folder": folder.filter(|_| !purge), "data_deleted": delete_data, "purged": purge,
+                    "data_kept": kept.filter(|data| data.is_dir()),
+                }),
             },
         };
         self.store().commit(gone).await?;
         self.forget_file(name);
         self.fleet().wake(name);
-        if let Some(data) = data {
+        if let Some(data) = data.filter(|_| !purge) {
             // What stays is swept at the next start.
             let deleted = blocking(move || fs::remove_dir_all(data)).await?;
             if let Err(error) = deleted {

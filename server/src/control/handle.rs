@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bllvm_manifest::ModuleName;
+use bllvm_registry::Authorities;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,6 +14,7 @@ use super::hand_edits::Files;
 use super::requests::{Stray, no_module};
 use super::{BackupSettings, ControlError, Fleet};
 use crate::configuration::Configurations;
+use crate::logs::LogStore;
 use crate::model::{Actor, Id, Module};
 use crate::node::{ReadNode, SubmitNode};
 use crate::packages::Places;
@@ -45,6 +47,12 @@ pub struct ControlSettings {
     pub watch_every: Duration,
     /// How long a call of a module's method may take.
     pub call_deadline: Duration,
+    /// Between two looks at a registry by the clock.
+    pub refresh_every: Option<Duration>,
+    /// Who may certify registries, beside the system's authorities.
+    pub authorities: Option<Authorities>,
+    /// How long what nothing refers to any more is kept.
+    pub keep_leftovers: Duration,
     /// How long a module may take to stop before its uninstall gives up.
     pub stop_deadline: Duration,
     /// Where backups lie, and who opens them.
@@ -69,6 +77,9 @@ impl ControlSettings {
             scan_every: Duration::from_secs(2),
             watch_every: Duration::from_secs(1),
             call_deadline: Duration::from_secs(30),
+            refresh_every: None,
+            authorities: None,
+            keep_leftovers: Duration::from_hours(30 * 24),
             stop_deadline: Duration::from_mins(1),
         }
     }
@@ -80,6 +91,8 @@ pub struct ControlParts {
     pub store: Store,
     /// What runs.
     pub fleet: Arc<dyn Fleet>,
+    /// What modules said.
+    pub logs: LogStore,
     /// Programs that are asked something before they run.
     pub asker: Asker,
     /// Modules' configurations.
@@ -156,6 +169,8 @@ impl Control {
         self.look_at_files(true).await;
         self.spawn_discovery(eyes);
         self.spawn_watch();
+        self.spawn_sweeps();
+        self.spawn_refreshes();
         Ok(())
     }
 

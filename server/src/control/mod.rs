@@ -23,11 +23,13 @@ mod folders;
 mod hand_edits;
 mod handle;
 mod importing;
+mod leftovers;
 mod life;
 mod load;
 mod mining;
 mod operations;
 mod reconcile;
+mod refreshing;
 mod registries;
 mod requests;
 mod rights;
@@ -50,8 +52,8 @@ pub use fleet::Fleet;
 pub use handle::{Control, ControlParts, ControlSettings, ModuleEntry};
 pub use registries::NewRegistry;
 pub use requests::{
-    ConfigChange, ConfigInput, ConfigView, FileProblem, InstallRequest, LoadRequest, LoginCode,
-    NewToken, SetConfig, Stray, TokenRequest, UninstallRequest,
+    ConfigChange, ConfigInput, ConfigView, Extent, FileProblem, InstallRequest, LoadRequest,
+    LoginCode, NewToken, SetConfig, Stray, TokenRequest, UninstallRequest,
 };
 pub use tokens::secret_hash;
 pub use trust::NewPublisher;

@@ -12,6 +12,7 @@ use super::handle::blocking;
 use super::{Control, ControlError};
 use crate::model::{Actor, KnownRegistry, RevokedModule, SeenIndex};
 use crate::store::commands::{AddRegistry, RecordIndex, RemoveRegistry, actions};
+use crate::store::newest_seen;
 
 /// A registry has no more addresses.
 const MAX_ADDRESSES: usize = 8;
@@ -64,7 +65,8 @@ impl Control {
         self.audited(actions::ADD_REGISTRY, target, by, verb).await
     }
 
-    /// Removes a registry. What was installed from it stays; what was seen of it is forgotten.
+    /// Removes a registry. What was installed from it stays, and no older index is taken when it comes
+    /// back.
     ///
     /// # Errors
     /// Where there is none of this name.
@@ -105,10 +107,10 @@ impl Control {
                 registry: registry.name.clone(),
                 keys: Publisher::new(&registry.keys, registry.threshold)
                     .map_err(|error| refused("threshold_invalid", &error))?,
-                seen: registry.seen.as_ref().map(|seen| (seen.seq, seen.digest)),
+                seen: newest_seen(&registry, &self.store().index_floors().await?),
                 moment,
             };
-            let sources = sources_of(&registry)?;
+            let sources = self.sources_of(&registry)?;
             let opened = bllvm_registry::open(&sources, &trust)
                 .await
                 .map_err(|error| not_read(&error))?;
@@ -192,6 +194,20 @@ impl Control {
         })
     }
 
+    /// Where a registry's files are.
+    pub(super) fn sources_of(&self, registry: &KnownRegistry) -> Result<Vec<Source>, ControlError> {
+        let sources = registry.addresses.iter().map(|one| {
+            let source = one.parse::<Source>()?;
+            Ok(match &self.settings().authorities {
+                Some(authorities) => source.trusting(authorities),
+                None => source,
+            })
+        });
+        sources
+            .collect::<Result<_, RegistryError>>()
+            .map_err(|error| not_read(&error))
+    }
+
     /// The index that was checked last and kept. It is what was recorded, or it is not read.
     pub(super) async fn index_of(&self, registry: &KnownRegistry) -> Result<Index, ControlError> {
         let fetch = format!(
@@ -222,14 +238,6 @@ impl Control {
         let _ = blocking(move || fs::remove_file(path)).await?;
         Ok(())
     }
-}
-
-/// Where a registry's files are.
-pub(super) fn sources_of(registry: &KnownRegistry) -> Result<Vec<Source>, ControlError> {
-    let sources = registry.addresses.iter().map(|one| one.parse::<Source>());
-    sources
-        .collect::<Result<_, RegistryError>>()
-        .map_err(|error| not_read(&error))
 }
 
 pub(super) fn not_read(error: &RegistryError) -> ControlError {

@@ -32,11 +32,39 @@ pub struct InstallRequest {
     pub as_local: bool,
 }
 
+/// How much of a module goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// What was installed. Its data, stored values and log stay.
+    #[default]
+    Program,
+    /// Its data and stored values, too, with the copies that upgrades made of them.
+    Data,
+    /// Everything: also its log, its kept versions, and what of it lies in the trash.
+    Everything,
+}
+
+impl Extent {
+    /// By two words of an operator; the second includes the first.
+    pub fn of(delete_data: bool, purge: bool) -> Self {
+        match (delete_data, purge) {
+            (_, true) => Self::Everything,
+            (true, false) => Self::Data,
+            (false, false) => Self::Program,
+        }
+    }
+
+    /// Whether its data goes.
+    pub fn deletes_data(self) -> bool {
+        self != Self::Program
+    }
+}
+
 /// Removes a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UninstallRequest {
-    /// Whether its data goes, too.
-    pub delete_data: bool,
+    /// How much of it goes.
+    pub extent: Extent,
     /// The module's name, typed once more.
     pub confirm_name: String,
 }

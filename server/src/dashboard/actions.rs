@@ -14,7 +14,7 @@ use super::visit::Visit;
 use crate::api::Api;
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::extract::Path;
-use crate::control::{ControlCode, ControlError, LoadRequest, UninstallRequest};
+use crate::control::{ControlCode, ControlError, Extent, LoadRequest, UninstallRequest};
 use crate::model::{DesiredState, Grant, Module, ObservedState, Outgoing, Scope};
 
 /// `POST /modules/{name}/load {digest, grant..}`
@@ -199,7 +199,7 @@ pub async fn uninstall(
 ) -> ApiResult<Response> {
     visit.require(Scope::ModulesInstall)?;
     let request = UninstallRequest {
-        delete_data: fields.get("data") == "delete",
+        extent: Extent::of(false, fields.get("data") == "delete"),
         confirm_name: fields.get("confirm").trim().to_owned(),
     };
     let outcome = api.control.uninstall(&name, request, &visit.actor()).await;

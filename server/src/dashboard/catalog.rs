@@ -283,6 +283,7 @@ fn row(entry: &CatalogEntry) -> ListedRow {
         Availability::Available => Badge::new(Tone::Quiet, "available"),
         Availability::Installed => Badge::new(Tone::Good, "installed"),
         Availability::Upgrade => Badge::new(Tone::Warn, "newer than installed"),
+        Availability::Held => Badge::new(Tone::Quiet, "held at its version"),
         Availability::Revoked => Badge::new(Tone::Bad, "taken back"),
         Availability::OtherSystem => Badge::new(Tone::Quiet, "for other systems"),
     };

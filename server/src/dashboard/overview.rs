@@ -38,6 +38,7 @@ pub async fn show(State(api): State<Api>, visit: Visit) -> ApiResult<Response> {
         chrome: visit.chrome(&api).await?,
         tallies: tallies(&seen),
         node_problem: node_problem(&api),
+        taken_back: taken_back(&api).await?,
         waiting: u32::try_from(waiting.len()).unwrap_or(u32::MAX),
         waiting_text: waiting_text(&waiting),
         tasks: seen.iter().flat_map(Seen::tasks).collect(),
@@ -92,6 +93,26 @@ fn waiting_text(waiting: &[&Seen]) -> String {
         )),
     }
     parts.join(" ")
+}
+
+/// What is installed, and should not be any more.
+async fn taken_back(api: &Api) -> ApiResult<Vec<Problem>> {
+    let all = api.control.revoked_modules().await?;
+    Ok(all
+        .iter()
+        .map(|one| Problem {
+            what: format!(
+                "The makers of {} took its release back: {}",
+                one.module,
+                sentence(&one.reason)
+            ),
+            advice: format!(
+                "The registry {} says so. Upgrade to a newer release, or unload it.",
+                one.registry
+            ),
+            lines: Vec::new(),
+        })
+        .collect())
 }
 
 /// What is wrong with the base node.

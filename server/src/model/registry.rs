@@ -52,6 +52,8 @@ pub enum Availability {
     Installed,
     /// A newer release than the installed one is listed.
     Upgrade,
+    /// A newer release is listed, and the module is held at its version.
+    Held,
     /// The installed release, or all that would run here, were taken back.
     Revoked,
     /// No release runs on this system.

@@ -5,6 +5,7 @@
 
 mod cargo;
 mod folder;
+mod leftovers;
 mod places;
 mod scan;
 mod schema;
@@ -14,6 +15,7 @@ pub use cargo::{Candidate, CargoScanner};
 pub use folder::{
     Origin, PackageError, SignedAs, Taken, look_at, materialise, put_away, sweep, take_in,
 };
+pub use leftovers::{Referred, Swept, empty_trash_of, sweep_leftovers};
 pub use places::Places;
 pub use scan::{Scanner, Seen, digest_of, prints_its_schema, unknown_capabilities};
 pub use schema::{SchemaProblem, read_schema};

@@ -53,7 +53,7 @@ pub use open::{FILE as DATABASE_FILE, Options, Synchronous};
 pub use operations::{OperationFilter, Resumable};
 pub use page::{Page, PageRequest};
 pub use reconciles::KeptReconcile;
-pub use registries::Registries;
+pub use registries::{IndexFloor, IndexFloors, Registries, newest_seen};
 pub use revisions::Secret;
 pub use sessions::Session;
 pub use storage::{StorageChange, StorageEntry};

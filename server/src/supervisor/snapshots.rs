@@ -79,6 +79,15 @@ impl Snapshots {
         self.folder(name, version).is_dir()
     }
 
+    /// Removes all copies of a module's data.
+    ///
+    /// # Errors
+    /// See [`SnapshotError`].
+    pub async fn remove(&self, name: &ModuleName) -> Result<(), SnapshotError> {
+        let all = self.data_dir.join("snapshots").join(name.as_str());
+        blocking(move || remove(&all)).await
+    }
+
     /// Makes the data fit the version that starts next, after another one ran.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ pub struct Overview {
     pub tallies: Vec<Tally>,
     /// What is wrong with the base node.
     pub node_problem: Option<Problem>,
+    /// Installed releases that their makers took back.
+    pub taken_back: Vec<Problem>,
     /// Number of modules that were found and not yet reviewed.
     pub waiting: u32,
     /// The same in words: `2 modules wait for your review: mesh, clock.`
@@ -69,6 +71,7 @@ impl Overview {
                 },
             ],
             node_problem: None,
+            taken_back: Vec::new(),
             waiting: 2,
             waiting_text: "2 modules wait for your review: block-log, mesh.".to_owned(),
             tasks: vec![Task {
@@ -101,6 +104,7 @@ impl Overview {
             (
                 "node-down",
                 Self {
+                    taken_back: vec![problem.clone()],
                     node_problem: Some(problem),
                     ..Self::sample()
                 },

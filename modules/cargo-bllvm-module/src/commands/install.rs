@@ -141,9 +141,12 @@ pub struct Uninstall {
     /// Its name once more
     #[arg(long, value_name = "NAME")]
     confirm: ModuleName,
-    /// Remove its data, too
+    /// Remove its data and stored values, too
     #[arg(long)]
     delete_data: bool,
+    /// Remove everything of it: data, log, kept versions, copies; also of one that was removed before
+    #[arg(long)]
+    purge: bool,
     #[command(flatten)]
     which: Which,
 }
@@ -152,14 +155,19 @@ impl Uninstall {
     /// Runs the command.
     pub fn run(self) -> Result<Report> {
         let node = self.which.connect()?;
-        let (name, confirm, data) = (&self.name, &self.confirm, self.delete_data);
-        let path = format!("/modules/{name}?confirm={confirm}&delete_data={data}");
+        let (name, confirm) = (&self.name, &self.confirm);
+        let (data, purge) = (self.delete_data, self.purge);
+        let path = format!("/modules/{name}?confirm={confirm}&delete_data={data}&purge={purge}");
         let result = block_on(async {
             let begun = node.ask(Method::DELETE, &path, None).await?;
             node.finished(&begun).await
         })?;
         Ok(Report::new(
-            format!("{name} is removed."),
+            if purge {
+                format!("{name} is removed, with everything that was kept of it.")
+            } else {
+                format!("{name} is removed. What is kept of it goes with --purge.")
+            },
             json!({ "module": name, "result": result }),
         ))
     }

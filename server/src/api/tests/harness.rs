@@ -121,6 +121,7 @@ impl Node {
         .unwrap();
         let control = Control::new(ControlParts {
             store: store.clone(),
+            logs: logs.clone(),
             fleet: Arc::new(supervisor.clone()),
             asker: Asker::new(
                 store.clone(),

@@ -6,6 +6,7 @@ mod idempotency;
 mod matrix;
 mod openapi;
 mod problems;
+mod registries;
 mod rpc;
 mod sessions;
 mod streams;

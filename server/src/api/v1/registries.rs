@@ -89,7 +89,8 @@ pub async fn add_registry(
 
 /// Removes a registry.
 ///
-/// What was installed from it stays; what was seen of it is forgotten.
+/// What was installed from it stays. When it is added again, no index is taken that is older than one that
+/// was seen.
 #[utoipa::path(
     delete, path = "/registries/{registry}", tag = "catalog",
     params(("registry" = String, Path, description = "The registry's name.")),

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{World, lock, me, put_at};
-use crate::control::{ControlCode, ControlError, InstallRequest, UninstallRequest};
+use crate::control::{ControlCode, ControlError, Extent, InstallRequest, UninstallRequest};
 use crate::model::{ObservedState, OperationKind, OperationStatus, Source};
 use crate::store::commands::StartOperation;
 
@@ -131,7 +131,7 @@ async fn an_uninstall_asks_for_the_name_stops_the_module_and_keeps_its_folder_in
     let data = world.dir.path().join("module-data/clock");
     fs::create_dir_all(&data).unwrap();
     let mut request = UninstallRequest {
-        delete_data: true,
+        extent: Extent::Data,
         confirm_name: "clok".to_owned(),
     };
     let refused = world.control.uninstall(&name, request.clone(), &me()).await;
@@ -185,7 +185,7 @@ async fn a_module_that_others_run_on_is_not_removed() {
     world.control.rescan().await.unwrap();
     world.load(&needy).await.unwrap();
     let request = UninstallRequest {
-        delete_data: false,
+        extent: Extent::Program,
         confirm_name: "base".to_owned(),
     };
     let refused = world

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::clock::SystemClock;
 use crate::configuration::{Configurations, SecretKey};
+use crate::logs::LogStore;
 use crate::model::{
     Actor, AuditEntry, Grant, Id, Module, ObservedState, Operation, Outcome, UtcTime,
 };
@@ -256,6 +257,7 @@ fn control_over(store: &Store, fleet: &Arc<Told>, settings: &ControlSettings) ->
     let key = SecretKey::open_or_create(&settings.places.data_dir).unwrap();
     Control::new(ControlParts {
         store: store.clone(),
+        logs: LogStore::new(&settings.places.data_dir, Arc::new(SystemClock)),
         fleet: Arc::clone(fleet) as Arc<dyn Fleet>,
         asker: Asker::new(
             store.clone(),

@@ -13,7 +13,9 @@ use bllvm_package::{
 use serde_json::json;
 
 use super::{SCHEMA, World, manifest, me, program};
-use crate::control::{ControlError, InstallRequest, LoadRequest, NewPublisher, UninstallRequest};
+use crate::control::{
+    ControlError, Extent, InstallRequest, LoadRequest, NewPublisher, UninstallRequest,
+};
 use crate::model::{Operation, OperationStatus, TrustClass};
 use crate::store::commands::SetFact;
 
@@ -107,7 +109,7 @@ impl Shop {
 
     async fn uninstall(&self) {
         let request = UninstallRequest {
-            delete_data: true,
+            extent: Extent::Data,
             confirm_name: "hello".to_owned(),
         };
         let name = "hello".parse().unwrap();

@@ -53,11 +53,13 @@ pub async fn view(
         unload_consequence: unload_consequence(&seen, &all_seen(api).await?),
         uninstall_consequences: vec![
             "Its process ends.".to_owned(),
-            format!("Its folder {} is deleted.", seen.module.dir.display()),
-            "Its grants, its place in the event journal, its configuration and its stored values \
-             are deleted."
+            format!(
+                "Its folder {} goes into the trash.",
+                seen.module.dir.display()
+            ),
+            "Its grants, its place in the event journal and its configuration are deleted."
                 .to_owned(),
-            "Its data stays unless you tick the box.".to_owned(),
+            "Its data, its stored values and its log stay unless you tick the box.".to_owned(),
             "This can't be undone.".to_owned(),
         ],
         data_dir: data_dir.display().to_string(),

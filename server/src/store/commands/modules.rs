@@ -283,6 +283,8 @@ pub struct Remove {
     pub name: ModuleName,
     /// Whether its storage goes, too.
     pub delete_data: bool,
+    /// Whether everything else that was kept of it went, too; said in the audit trail.
+    pub purge: bool,
     /// Who.
     pub by: Actor,
 }
@@ -291,7 +293,12 @@ impl Command for Remove {
     type Output = ();
 
     async fn apply(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        let module = tx.module(&self.name).await?;
+        let module = if self.purge {
+            // It may have been removed before, and what was kept of it goes now.
+            tx.find_module(&self.name).await?
+        } else {
+            Some(tx.module(&self.name).await?)
+        };
         let key = self.name.as_str();
         sqlx::query!("DELETE FROM modules WHERE name = $1", key)
             .execute(tx.db())
@@ -309,15 +316,15 @@ impl Command for Remove {
                 .execute(tx.db())
                 .await?;
         }
-        let detail = if self.delete_data {
-            "with its data"
-        } else {
-            "its data is kept"
+        let detail = match (self.purge, self.delete_data) {
+            (true, _) => "purged: with its data, its log, and all copies of them",
+            (false, true) => "with its data",
+            (false, false) => "its data is kept",
         };
         tx.accepted(&self.by, actions::UNINSTALL_MODULE, &self.name, detail)
             .await?;
         let data = json!({
-            "module": self.name, "version": module.manifest.version,
+            "module": self.name, "version": module.map(|module| module.manifest.version),
             "data_deleted": self.delete_data, "by": self.by.id,
         });
         tx.host_event(kinds::MODULE_UNINSTALLED, data).await?;

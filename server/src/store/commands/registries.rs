@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::actions;
 use crate::model::{Actor, KnownRegistry, RevokedModule, SeenIndex, kinds};
-use crate::store::{Command, StoreError, Tx};
+use crate::store::{Command, IndexFloor, StoreError, Tx, newest_seen};
 
 /// An operator adds a registry.
 #[derive(Clone, Debug)]
@@ -25,8 +25,7 @@ impl Command for AddRegistry {
             return Err(StoreError::Refused {
                 code: "registry_exists",
                 detail: format!(
-                    "`{name}` is there already: `bllvm-node catalog remove {name}` removes it, and with it \
-                     what was seen of it"
+                    "`{name}` is there already: `bllvm-node catalog remove {name}` removes it"
                 ),
             });
         }
@@ -39,7 +38,8 @@ impl Command for AddRegistry {
     }
 }
 
-/// An operator removes a registry. What was installed from it stays.
+/// An operator removes a registry. What was installed from it stays, and that no older index is taken
+/// when it comes back.
 #[derive(Clone, Debug)]
 pub struct RemoveRegistry {
     /// Which.
@@ -57,6 +57,16 @@ impl Command for RemoveRegistry {
             .remove(&self.name)
             .ok_or_else(|| StoreError::not_found("registry", &self.name))?;
         tx.set_registries(&all).await?;
+        let mut floors = tx.index_floors().await?;
+        if let Some((seq, digest)) = newest_seen(&gone, &floors) {
+            let floor = IndexFloor {
+                keys: gone.keys.clone(),
+                seq,
+                digest,
+            };
+            floors.insert(self.name.clone(), floor);
+            tx.set_index_floors(&floors).await?;
+        }
         let detail = json!(gone).to_string();
         tx.accepted(&self.by, actions::REMOVE_REGISTRY, &self.name, &detail)
             .await?;
@@ -82,11 +92,12 @@ impl Command for RecordIndex {
     type Output = KnownRegistry;
 
     async fn apply(self, tx: &mut Tx<'_>) -> Result<KnownRegistry, StoreError> {
+        let floors = tx.index_floors().await?;
         let mut all = tx.registries().await?;
         let registry = all
             .get_mut(&self.name)
             .ok_or_else(|| StoreError::not_found("registry", &self.name))?;
-        let before = registry.seen.as_ref().map_or(0, |seen| seen.seq);
+        let before = newest_seen(registry, &floors).map_or(0, |(seq, _)| seq);
         let is_new = registry.seen.as_ref().map(|seen| seen.digest) != Some(self.seen.digest);
         if self.seen.seq < before {
             return Ok(registry.clone());

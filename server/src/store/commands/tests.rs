@@ -390,6 +390,7 @@ async fn a_removed_module_leaves_its_history() {
     let remove = Remove {
         name: name.clone(),
         delete_data: true,
+        purge: false,
         by: operator(),
     };
     test.store.commit(remove.clone()).await.unwrap();

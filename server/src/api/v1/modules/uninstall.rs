@@ -9,7 +9,7 @@ use crate::api::auth::Caller;
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::api::extract::{Accepted, Path, Query};
 use crate::api::state::Api;
-use crate::control::UninstallRequest;
+use crate::control::{Extent, UninstallRequest};
 use crate::model::{Operation, Scope};
 
 /// What goes.
@@ -18,10 +18,16 @@ use crate::model::{Operation, Scope};
 pub struct UninstallQuery {
     /// The module's name, once more.
     pub confirm: Option<String>,
-    /// Whether its data goes, too. Its data stays where this is missing.
+    /// Whether its data and stored values go, too, with the copies that upgrades made of them. They stay
+    /// where this is missing.
     #[serde(default)]
     #[param(required = false)]
     pub delete_data: bool,
+    /// Whether everything of it goes: also its log, its kept versions, and what of it lies in the trash. Of a
+    /// module that was uninstalled before, this removes what was kept.
+    #[serde(default)]
+    #[param(required = false)]
+    pub purge: bool,
 }
 
 /// Removes a module.
@@ -45,7 +51,7 @@ pub async fn uninstall_module(
 ) -> ApiResult<Accepted> {
     caller.require(Scope::ModulesInstall)?;
     let request = UninstallRequest {
-        delete_data: query.delete_data,
+        extent: Extent::of(query.delete_data, query.purge),
         confirm_name: query.confirm.unwrap_or_default(),
     };
     let operation = api.control.uninstall(&name, request, &caller.actor()).await;
