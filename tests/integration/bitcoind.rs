@@ -6,7 +6,7 @@ use bllvm_tests::chain::{ELSEWHERE, mine, same_tip, spending};
 use bllvm_tests::wait::until;
 use bllvm_tests::{Bitcoind, CoreRpc, Fixture, TestServer};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Sent at one, mined at the other, and gone from both mempools.
 async fn crosses(from: &CoreRpc, to: &CoreRpc, coinbase_of: &Value) {
@@ -179,4 +179,147 @@ async fn a_host_stands_on_a_bitcoind_that_dies_comes_back_and_is_reset() {
         (height(&server).await == Some(2)).then_some(())
     })
     .await;
+}
+
+/// Takes away what one node says of itself alone, and what Bitcoin Knots adds to Bitcoin Core.
+fn common(value: &Value, own: &[&str]) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields
+                .iter()
+                .filter(|(name, _)| !own.contains(&name.as_str()));
+            let kept = kept.map(|(name, value)| (name.clone(), common(value, own)));
+            Value::Object(kept.collect::<Map<_, _>>())
+        }
+        Value::Array(items) => items.iter().map(|item| common(item, own)).collect(),
+        // Printed with another number of digits.
+        Value::Number(number) => json!(format!("{:.9e}", number.as_f64().unwrap())),
+        other => other.clone(),
+    }
+}
+
+/// Of each node its own: its disk, its clock, its order, its digits; and fields of Bitcoin Knots.
+const OWN: &[&str] = &[
+    "size_on_disk",
+    "usage",
+    "curtime",
+    "longpollid",
+    "header_version",
+    "txcount",
+    "currentpriority",
+    "startingpriority",
+    "dustdynamic",
+    "dustrelayfee",
+    "dustrelayfeefloor",
+    "rbf_policy",
+    "truc_policy",
+    // Of Bitcoin Core 29, too; nothing here has more to say than the reason.
+    "reject-details",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_face_answers_what_a_bitcoind_answers() {
+    let relay_fee = ["-minrelaytxfee=0.000001", "-incrementalrelayfee=0.000001"];
+    let Some(bitcoind) = Bitcoind::start(&relay_fee) else {
+        return;
+    };
+    let theirs = bitcoind.rpc().await;
+    let server = TestServer::builder()
+        .set("node.backend=embedded")
+        .set(&format!("node.connect={}", bitcoind.p2p()))
+        .start()
+        .await;
+    let ours = server.face(&server.rest.cookie.1);
+    until("our node answers", async || {
+        ours.call("getblockcount", json!([])).await.ok()
+    })
+    .await;
+    let mined = mine(&theirs, 110).await;
+    same_tip(&ours, &theirs).await;
+    let unconfirmed = spending(&theirs, &mined[0]).await;
+    let raw = json!([serialize_hex(&unconfirmed)]);
+    let txid = theirs.done("sendrawtransaction", raw).await;
+    until("the transaction arrives", async || {
+        ours.call("getmempoolentry", json!([txid])).await.ok()
+    })
+    .await;
+    let hex = async |at: usize, more: u64| {
+        let mut transaction = spending(&theirs, &mined[at]).await;
+        transaction.output[0].value += bllvm_kernel_node::bitcoin::Amount::from_sat(more);
+        serialize_hex(&transaction)
+    };
+    let block = theirs.done("getblock", json!([mined[5], 1])).await;
+    let coinbase = &block["tx"][0];
+    let nobody = "11".repeat(32);
+    let segwit = json!({ "rules": ["segwit"] });
+    let cases = [
+        ("getblockchaininfo", json!([])),
+        ("getbestblockhash", json!([])),
+        ("getblockhash", json!([5])),
+        ("getblockhash", json!([999])),
+        ("getblockhash", json!([-1])),
+        ("getblockhash", json!(["x"])),
+        ("getblockheader", json!([mined[5]])),
+        ("getblockheader", json!([mined[109]])),
+        ("getblockheader", json!([mined[5], false])),
+        ("getblockheader", json!([nobody])),
+        ("getblockheader", json!(["zz"])),
+        ("getblock", json!([mined[5], 0])),
+        ("getblock", json!([mined[5], 1])),
+        ("getblock", json!([mined[5], 2])),
+        ("getblock", json!([mined[5], 3])),
+        ("getblock", json!([nobody])),
+        ("getblock", json!([5])),
+        ("getblockfilter", json!([mined[5]])),
+        ("getblockfilter", json!([mined[5], "odd"])),
+        ("gettxout", json!([coinbase, 0])),
+        ("gettxout", json!([coinbase, 7])),
+        ("gettxout", json!([txid, 0])),
+        ("gettxout", json!([txid, 0, false])),
+        ("getrawtransaction", json!([coinbase])),
+        ("getrawtransaction", json!([coinbase, true])),
+        ("getrawtransaction", json!([coinbase, true, mined[5]])),
+        ("getrawtransaction", json!([coinbase, true, mined[6]])),
+        ("getrawtransaction", json!([nobody])),
+        ("getrawtransaction", json!([txid, true])),
+        ("getrawmempool", json!([])),
+        ("getmempoolinfo", json!([])),
+        ("getmempoolentry", json!([nobody])),
+        ("sendrawtransaction", json!(["00"])),
+        ("testmempoolaccept", json!([[hex(1, 0).await]])),
+        ("testmempoolaccept", json!([[hex(1, 10_000).await]])),
+        ("testmempoolaccept", json!([[hex(1, 10_001).await]])),
+        ("testmempoolaccept", json!([[hex(0, 0).await]])),
+        ("testmempoolaccept", json!([[hex(0, 1000).await]])),
+        ("testmempoolaccept", json!([[hex(105, 0).await]])),
+        ("testmempoolaccept", json!([[]])),
+        ("testmempoolaccept", json!([["zz"]])),
+        ("submitpackage", json!([[]])),
+        ("estimatesmartfee", json!([0])),
+        ("estimatesmartfee", json!([2000])),
+        ("estimatesmartfee", json!(["x"])),
+        ("getblocktemplate", json!([segwit])),
+        ("submitblock", json!(["00"])),
+        ("getconnectioncount", json!([])),
+        ("getdifficulty", json!([])),
+        ("nosuch", json!([])),
+    ];
+    let mut differ = Vec::new();
+    for (method, params) in cases {
+        let (a, b) = (
+            theirs.call(method, params.clone()).await,
+            ours.call(method, params.clone()).await,
+        );
+        let shown = |answer: &Result<Value, (i64, String)>| match answer {
+            Ok(value) => common(value, OWN),
+            Err((code, words)) => json!([code, words]),
+        };
+        let (a, b) = (shown(&a), shown(&b));
+        if a != b {
+            differ.push(format!(
+                "{method} {params}:\n  bitcoind {a}\n  ours     {b}"
+            ));
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
 }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bllvm_kernel_node::bitcoin::consensus::encode::serialize_hex;
 use bllvm_tests::wait::until;
-use bllvm_tests::{CoreRpc, TestServer};
+use bllvm_tests::{Bitcoind, CoreRpc, TestServer, chain};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -74,6 +75,31 @@ async fn files_of_one_node_are_taken_in_by_another() {
         said.contains("blk00000.dat holds no block at byte 0"),
         "{said}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_bitcoind_are_taken_in() {
+    let Some(mut bitcoind) = Bitcoind::start(&[]) else {
+        return;
+    };
+    let theirs = bitcoind.rpc().await;
+    let mined = chain::mine(&theirs, 105).await;
+    let spending = chain::spending(&theirs, &mined[0]).await;
+    let raw = json!([serialize_hex(&spending)]);
+    theirs.done("sendrawtransaction", raw).await;
+    let tip = chain::mine(&theirs, 1).await.remove(0);
+    bitcoind.stop().await;
+
+    let (server, core) = node().await;
+    let (code, said) = import(&server, &bitcoind.blocks()).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("added 106") && said.contains("refused 0"),
+        "{said}"
+    );
+    assert_eq!(core.done("getbestblockhash", json!([])).await, tip);
+    let shown = core.done("getblock", json!([tip, 1])).await;
+    assert_eq!(shown["tx"][1], json!(spending.compute_txid()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,6 +84,11 @@ impl Bitcoind {
         self.dir.path().join("regtest/.cookie")
     }
 
+    /// Its block files.
+    pub fn blocks(&self) -> PathBuf {
+        self.dir.path().join("regtest/blocks")
+    }
+
     /// A client of it, as soon as it answers.
     ///
     /// # Panics

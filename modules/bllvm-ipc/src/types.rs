@@ -526,6 +526,27 @@ wire_types! {
         user_agent: String = "/Satoshi:30.0.0/".to_owned(),
         /// Its best height.
         height: u32 = 840_000,
+        /// What it offers: the service flags of its `version` message.
+        #[serde(default)]
+        services: u64 = 1033,
+        /// Its version of the peer-to-peer protocol.
+        #[serde(default)]
+        protocol: u32 = 70_016,
+        /// When the line was made, in seconds since 1970.
+        #[serde(default)]
+        since: u64 = 1_700_000_000,
+        /// Bytes that went to it.
+        #[serde(default)]
+        sent_bytes: u64 = 2048,
+        /// Bytes that came from it.
+        #[serde(default)]
+        received_bytes: u64 = 4096,
+        /// When something last went to it, in seconds since 1970.
+        #[serde(default)]
+        last_sent: u64 = 1_700_000_060,
+        /// When something last came from it, in seconds since 1970.
+        #[serde(default)]
+        last_received: u64 = 1_700_000_060,
     }
 
     /// The base node's peers.

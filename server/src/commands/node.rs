@@ -95,7 +95,19 @@ async fn peers(client: &Client, options: &Options) -> Result<()> {
     let rows: Vec<Vec<String>> = peers
         .into_iter()
         .flatten()
-        .map(|peer| output::row(peer, &["address", "inbound", "height", "user_agent"]))
+        .map(|peer| {
+            output::row(
+                peer,
+                &[
+                    "address",
+                    "inbound",
+                    "height",
+                    "user_agent",
+                    "sent_bytes",
+                    "received_bytes",
+                ],
+            )
+        })
         .collect();
     if rows.is_empty() {
         out!("No peers. `node.connect` names some, and `node.p2p_listen` lets them call.");
@@ -103,7 +115,17 @@ async fn peers(client: &Client, options: &Options) -> Result<()> {
     }
     out!(
         "{}",
-        output::table(&["ADDRESS", "CALLED US", "HEIGHT", "SOFTWARE"], &rows)
+        output::table(
+            &[
+                "ADDRESS",
+                "CALLED US",
+                "HEIGHT",
+                "SOFTWARE",
+                "SENT",
+                "RECEIVED"
+            ],
+            &rows
+        )
     );
     Ok(())
 }

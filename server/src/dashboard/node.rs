@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use bllvm_ipc::types::{BlockRef, NetworkInfo, Tip};
+use bllvm_ipc::types::{BlockRef, NetworkInfo, Peer, Tip};
 use bllvm_web::format::{self, Hash};
-use bllvm_web::pages::{BlockRow, MineForm, Node, SendForm};
+use bllvm_web::pages::{BlockRow, MineForm, Node, PeerRow, SendForm};
 use bllvm_web::parts::{Badge, Fact, Tone, Value};
 use tokio::time::timeout;
 
@@ -19,6 +19,8 @@ use crate::api::error::{ApiError, ApiResult, Code};
 use crate::model::Scope;
 use crate::node::NodeState;
 
+/// Peers in the list.
+const PEERS: usize = 16;
 /// Blocks in the list.
 const BLOCKS: u32 = 12;
 
@@ -108,10 +110,13 @@ pub async fn send(State(api): State<Api>, Signed { visit, fields }: Signed) -> A
 }
 
 async fn view(api: &Api, visit: &Visit, typed: Typed, send: SendForm) -> ApiResult<Node> {
-    let (info, tip) = tokio::join!(
+    let (info, tip, peers) = tokio::join!(
         timeout(NODE_PATIENCE, api.node.info()),
         timeout(NODE_PATIENCE, api.node.tip()),
+        timeout(NODE_PATIENCE, api.node.peers()),
     );
+    let peers = peers.ok().and_then(Result::ok);
+    let peers = peers.map(|peers| peers.peers).unwrap_or_default();
     let info = info.ok().and_then(Result::ok);
     let tip = tip.ok().and_then(Result::ok);
     let blocks = match &tip {
@@ -140,6 +145,19 @@ async fn view(api: &Api, visit: &Visit, typed: Typed, send: SendForm) -> ApiResu
         chain: chain(api, info.as_ref(), tip.as_ref()),
         backend: backend(api, info.as_ref()),
         blocks,
+        more_peers: peers
+            .len()
+            .checked_sub(PEERS)
+            .filter(|more| *more > 0)
+            .map(|more| {
+                let more = format::count(more as u64);
+                format!("And {more} more: `bllvm-node node peers` lists them all.")
+            }),
+        peers: peers
+            .iter()
+            .take(PEERS)
+            .map(|peer| peer_row(api, peer))
+            .collect(),
         mempool: parts.mempool,
         template: parts.template,
         fees: parts.fees,
@@ -202,6 +220,20 @@ fn backend(api: &Api, info: Option<&NetworkInfo>) -> Vec<Fact> {
         facts.push(Fact::new("Does not answer", lacks));
     }
     facts
+}
+
+fn peer_row(api: &Api, peer: &Peer) -> PeerRow {
+    // What Bitcoin Core says may be anything.
+    let since = u32::try_from(peer.since).unwrap_or(u32::MAX);
+    PeerRow {
+        address: peer.address.clone(),
+        software: peer.user_agent.clone(),
+        inbound: peer.inbound,
+        height: format::count(peer.height.into()),
+        since: stamp(seconds(since), now(api)),
+        sent: format::bytes(peer.sent_bytes),
+        received: format::bytes(peer.received_bytes),
+    }
 }
 
 /// The last blocks, newest first; fewer where the base node does not answer.

@@ -1,5 +1,8 @@
 //! Methods about the node itself.
 
+use std::net::SocketAddr;
+
+use bllvm_ipc::types::Peer;
 use serde_json::json;
 
 use super::Face;
@@ -14,25 +17,69 @@ use crate::node::NodeError;
 const INTERFACE: u32 = 300_000;
 /// The version of the peer-to-peer protocol.
 const PROTOCOL: u32 = 70_016;
+/// What the embedded node offers its peers: blocks, with witnesses.
+const OFFERED: u64 = 0b1001;
+/// Names of service flags, by their bit.
+const SERVICES: [(u32, &str); 6] = [
+    (0, "NETWORK"),
+    (2, "BLOOM"),
+    (3, "WITNESS"),
+    (6, "COMPACT_FILTERS"),
+    (10, "NETWORK_LIMITED"),
+    (11, "P2P_V2"),
+];
+
+/// Bits without a name are called as Bitcoin Core calls them.
+fn service_names(services: u64) -> Vec<String> {
+    let set = (0..64_u32).filter(|bit| services >> bit & 1 == 1);
+    let name = |bit: u32| {
+        let known = SERVICES.iter().find(|(at, _)| *at == bit);
+        known.map_or_else(
+            || format!("UNKNOWN[2^{bit}]"),
+            |(_, name)| (*name).to_owned(),
+        )
+    };
+    set.map(name).collect()
+}
 
 pub(super) async fn network_info(face: &Face, _: &Caller, _: Args) -> Outcome {
     let info = face.node().info().await?;
     let version = env!("CARGO_PKG_VERSION");
     let fees = super::mempool::status(face).await?;
-    let listens = info.p2p_address.is_some();
+    let peers = match face.node().peers().await {
+        Ok(peers) => Some(peers.peers),
+        Err(NodeError::Unsupported(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let ours = info.backend == "embedded" && peers.is_some();
+    let offered = if ours { OFFERED } else { 0 };
+    let peers = peers.unwrap_or_default();
+    let inbound = peers.iter().filter(|peer| peer.inbound).count();
+    // No proxy is used, and other networks are not reached.
+    let network = |name: &str| {
+        json!({
+            "name": name,
+            "limited": false,
+            "reachable": true,
+            "proxy": "",
+            "proxy_randomize_credentials": false,
+        })
+    };
     let relay = fees.as_ref().map_or(0, |fees| fees.min_relay_sat_per_kvb);
     let incremental = fees.map_or(0, |fees| fees.incremental_sat_per_kvb);
     Ok(json!({
         "version": INTERFACE,
         "subversion": format!("/bllvm:{version}({} {})/", info.backend, info.version),
         "protocolversion": PROTOCOL,
-        "localservices": if listens { "0000000000000009" } else { "0000000000000000" },
-        "localservicesnames": if listens { json!(["NETWORK", "WITNESS"]) } else { json!([]) },
+        "localservices": format!("{offered:016x}"),
+        "localservicesnames": service_names(offered),
         "localrelay": true,
         "timeoffset": 0,
         "networkactive": !info.unsupported.iter().any(|name| name == "network.peers"),
-        "connections": info.peers,
-        "networks": [],
+        "connections": peers.len(),
+        "connections_in": inbound,
+        "connections_out": peers.len() - inbound,
+        "networks": [network("ipv4"), network("ipv6")],
         "relayfee": bitcoins(relay),
         "incrementalfee": bitcoins(incremental),
         "localaddresses": [],
@@ -40,24 +87,57 @@ pub(super) async fn network_info(face: &Face, _: &Caller, _: Args) -> Outcome {
     }))
 }
 
-pub(super) async fn peers(face: &Face, _: &Caller, _: Args) -> Outcome {
-    let peers = match face.node().peers().await {
+/// The peers, or Bitcoin Core's word for a node that has none to ask.
+async fn connected(face: &Face) -> Outcome<Vec<Peer>> {
+    match face.node().peers().await {
         Err(NodeError::Unsupported(_)) => {
             let text = "Error: Peer-to-peer functionality missing or disabled";
-            return Err(Refusal::new(NO_PEERS, text));
+            Err(Refusal::new(NO_PEERS, text))
         }
-        peers => peers?.peers,
-    };
+        peers => Ok(peers?.peers),
+    }
+}
+
+pub(super) async fn connection_count(face: &Face, _: &Caller, _: Args) -> Outcome {
+    Ok(json!(connected(face).await?.len()))
+}
+
+pub(super) async fn peers(face: &Face, _: &Caller, _: Args) -> Outcome {
+    let peers = connected(face).await?;
     let shown = peers.iter().enumerate().map(|(at, peer)| {
         json!({
             "id": at,
             "addr": peer.address,
-            "inbound": peer.inbound,
+            "network": network_of(&peer.address),
+            "services": format!("{:016x}", peer.services),
+            "servicesnames": service_names(peer.services),
+            "relaytxes": true,
+            "lastsend": peer.last_sent,
+            "lastrecv": peer.last_received,
+            "bytessent": peer.sent_bytes,
+            "bytesrecv": peer.received_bytes,
+            "conntime": peer.since,
+            "timeoffset": 0,
+            "version": peer.protocol,
             "subver": peer.user_agent,
+            "inbound": peer.inbound,
             "startingheight": peer.height,
+            // Not followed for each peer.
+            "synced_headers": -1,
+            "synced_blocks": -1,
+            "inflight": [],
+            "connection_type": if peer.inbound { "inbound" } else { "manual" },
         })
     });
     Ok(shown.collect())
+}
+
+fn network_of(address: &str) -> &'static str {
+    match address.parse::<SocketAddr>() {
+        Ok(SocketAddr::V4(_)) => "ipv4",
+        Ok(SocketAddr::V6(_)) => "ipv6",
+        Err(_) => "not_publicly_routable",
+    }
 }
 
 pub(super) async fn uptime(face: &Face, _: &Caller, _: Args) -> Outcome {

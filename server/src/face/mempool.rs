@@ -36,6 +36,8 @@ pub(super) async fn info(face: &Face, _: &Caller, _: Args) -> Outcome {
         shown["minrelaytxfee"] = bitcoins(status.min_relay_sat_per_kvb);
         shown["incrementalrelayfee"] = bitcoins(status.incremental_sat_per_kvb);
         shown["fullrbf"] = json!(true);
+        // Not followed, as in the entries.
+        shown["unbroadcastcount"] = json!(0);
     }
     Ok(shown)
 }

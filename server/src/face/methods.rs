@@ -82,6 +82,7 @@ methods! {
     "An unconfirmed transaction's fee, age and relatives." READ,
         getmempoolentry("txid": Text required) = mempool::entry;
     "The mempool's size." READ, getmempoolinfo() = mempool::info;
+    "How many peers the base node has." READ, getconnectioncount() = general::connection_count;
     "What the node is." READ, getnetworkinfo() = general::network_info;
     "The base node's peers." READ, getpeerinfo() = general::peers;
     "The ids of unconfirmed transactions." READ,

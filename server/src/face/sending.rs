@@ -1,7 +1,7 @@
 //! Methods that send transactions, or ask whether they would be taken.
 
-use bitcoin::Transaction;
 use bitcoin::consensus::encode::serialize;
+use bitcoin::{Transaction, Wtxid};
 use bllvm_ipc::types::{Hex, TransactionVerdict, Transactions};
 use serde_json::{Map, Value, json};
 
@@ -162,11 +162,52 @@ fn package(list: &[Value]) -> Outcome<Vec<Transaction>> {
     list.iter().map(read).collect()
 }
 
+/// The fee rates by which transactions were judged: each by its own, or, where one of them pays less
+/// than the mempool asks for, all together.
+struct Rates {
+    /// Satoshi, virtual bytes and members, where they were judged together.
+    together: Option<(u64, u64, Vec<Wtxid>)>,
+}
+
+impl Rates {
+    async fn of(face: &Face, all: &[Transaction], judged: &[TransactionVerdict]) -> Outcome<Self> {
+        let pool = face.node().mempool_info().await.map_err(no_mempool)?;
+        let least = pool.min_fee_sat_per_kvb;
+        let mut together = (0, 0, Vec::new());
+        let mut poor = false;
+        for (tx, verdict) in all.iter().zip(judged) {
+            let Some(fee) = verdict.fee_sat.filter(|_| verdict.accepted) else {
+                continue;
+            };
+            let size = tx.vsize() as u64;
+            poor |= fee.saturating_mul(1000) < least.saturating_mul(size);
+            together.0 += fee;
+            together.1 += size;
+            together.2.push(tx.compute_wtxid());
+        }
+        Ok(Self {
+            together: poor.then_some(together),
+        })
+    }
+
+    fn show(&self, tx: &Transaction, fee: u64) -> Value {
+        let own = || (fee, tx.vsize() as u64, vec![tx.compute_wtxid()]);
+        let (paid, size, includes) = self.together.clone().unwrap_or_else(own);
+        let rate = paid.saturating_mul(1000) / size.max(1);
+        json!({
+            "base": bitcoins(fee),
+            "effective-feerate": bitcoins(rate),
+            "effective-includes": includes,
+        })
+    }
+}
+
 pub(super) async fn test_accept(face: &Face, _: &Caller, args: Args) -> Outcome {
     let transactions = package(args.list(0))?;
     let limits = Limits::read(&args, 1)?;
     let judged = face.node().test_accept(packed(&transactions)).await;
     let judged = judged.map_err(no_mempool)?.results;
+    let rates = Rates::of(face, &transactions, &judged).await?;
     let shown = transactions.iter().zip(judged).map(|(tx, verdict)| {
         let mut shown = json!({ "txid": tx.compute_txid(), "wtxid": tx.compute_wtxid() });
         let dear = verdict.fee_sat.is_some_and(|fee| limits.exceeded(tx, fee));
@@ -176,7 +217,7 @@ pub(super) async fn test_accept(face: &Face, _: &Caller, args: Args) -> Outcome 
         } else if verdict.accepted {
             shown["vsize"] = json!(tx.vsize());
             if let Some(fee) = verdict.fee_sat {
-                shown["fees"] = json!({ "base": bitcoins(fee) });
+                shown["fees"] = rates.show(tx, fee);
             }
         } else {
             let reason = verdict.reason.unwrap_or_default();
@@ -200,6 +241,7 @@ pub(super) async fn submit_package(face: &Face, caller: &Caller, args: Args) -> 
         limits.check_burned(tx)?;
     }
     let sent = submit(face, caller, &transactions).await?;
+    let rates = Rates::of(face, &transactions, &sent).await?;
     let mut results = Map::new();
     let all = sent.iter().all(|verdict| verdict.accepted);
     for (tx, verdict) in transactions.iter().zip(sent) {
@@ -207,7 +249,7 @@ pub(super) async fn submit_package(face: &Face, caller: &Caller, args: Args) -> 
         if verdict.accepted {
             shown["vsize"] = json!(tx.vsize());
             if let Some(fee) = verdict.fee_sat {
-                shown["fees"] = json!({ "base": bitcoins(fee) });
+                shown["fees"] = rates.show(tx, fee);
             }
         } else {
             shown["error"] = json!(verdict.reason);

@@ -32,7 +32,7 @@ pub use events::Events;
 pub use login::Login;
 pub use mempool::{BandRow, FeeRow, MempoolPart, SendForm, VerdictRow};
 pub use modules::{Modules, WaitingModule};
-pub use node::{BlockRow, MineForm, Node};
+pub use node::{BlockRow, MineForm, Node, PeerRow};
 pub use operations::{OperationPage, Operations, StepRow};
 pub use overview::{Overview, Tally};
 pub use review::{CapabilityAsk, Review};

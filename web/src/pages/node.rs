@@ -25,6 +25,10 @@ pub struct Node {
     pub backend: Vec<Fact>,
     /// The last blocks, newest first.
     pub blocks: Vec<BlockRow>,
+    /// With whom it exchanges blocks and transactions.
+    pub peers: Vec<PeerRow>,
+    /// How many more there are, and what lists them.
+    pub more_peers: Option<String>,
     /// Unconfirmed transactions; none where there is no mempool.
     pub mempool: Option<MempoolPart>,
     /// The block to be.
@@ -50,6 +54,43 @@ pub struct BlockRow {
     pub transactions: String,
     /// Its size.
     pub size: String,
+}
+
+/// A peer in a row.
+#[derive(Debug, Clone)]
+pub struct PeerRow {
+    /// Its address.
+    pub address: String,
+    /// What it says it is.
+    pub software: String,
+    /// Whether it called us.
+    pub inbound: bool,
+    /// Its best height, grouped.
+    pub height: String,
+    /// When the line was made.
+    pub since: Stamp,
+    /// What went to it.
+    pub sent: String,
+    /// What came from it.
+    pub received: String,
+}
+
+impl PeerRow {
+    fn samples() -> Vec<Self> {
+        let one = |address: &str, software: &str, inbound| Self {
+            address: address.to_owned(),
+            software: software.to_owned(),
+            inbound,
+            height: "1,204".to_owned(),
+            since: ago(3100),
+            sent: "1.2 MiB".to_owned(),
+            received: "38.4 MiB".to_owned(),
+        };
+        vec![
+            one("127.0.0.1:18444", "/Satoshi:30.0.0/", false),
+            one("127.0.0.1:53194", "/bllvm:0.1.0/", true),
+        ]
+    }
 }
 
 /// The form to mine, as it was filled in.
@@ -95,6 +136,8 @@ impl Node {
                 Fact::text("Submissions", "transactions and blocks"),
             ],
             blocks: (0..8).map(block).collect(),
+            peers: PeerRow::samples(),
+            more_peers: None,
             mempool: Some(MempoolPart::sample()),
             template: mempool::template_sample(),
             fees: FeeRow::samples(),
@@ -123,6 +166,7 @@ impl Node {
             problem: Some(problem),
             chain: Vec::new(),
             blocks: Vec::new(),
+            peers: Vec::new(),
             mempool: None,
             template: Vec::new(),
             fees: Vec::new(),
@@ -157,6 +201,15 @@ impl Node {
                 Fact::new("h", Value::Hash(Hash::new(HOSTILE))),
             ],
             backend: vec![Fact::code(HOSTILE, HOSTILE)],
+            peers: PeerRow::samples()
+                .into_iter()
+                .map(|peer| PeerRow {
+                    address: HOSTILE.to_owned(),
+                    software: HOSTILE.to_owned(),
+                    ..peer
+                })
+                .collect(),
+            more_peers: Some(HOSTILE.to_owned()),
             mempool: Some(MempoolPart::hostile()),
             send: Some(SendForm::hostile()),
             mine: Some(mine),

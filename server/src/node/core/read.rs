@@ -303,6 +303,13 @@ impl ReadNode for CoreNode {
             inbound: peer.inbound,
             user_agent: peer.subver,
             height: u32::try_from(peer.startingheight).unwrap_or(0),
+            services: u64::from_str_radix(&peer.services, 16).unwrap_or(0),
+            protocol: peer.version,
+            since: peer.conntime,
+            sent_bytes: peer.bytessent,
+            received_bytes: peer.bytesrecv,
+            last_sent: peer.lastsend,
+            last_received: peer.lastrecv,
         });
         Ok(t::Peers {
             peers: peers.collect(),

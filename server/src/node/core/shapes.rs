@@ -279,6 +279,21 @@ pub(super) struct Peer {
     pub(super) subver: String,
     #[serde(default)]
     pub(super) startingheight: i64,
+    /// In hexadecimal.
+    #[serde(default)]
+    pub(super) services: String,
+    #[serde(default)]
+    pub(super) version: u32,
+    #[serde(default)]
+    pub(super) conntime: u64,
+    #[serde(default)]
+    pub(super) bytessent: u64,
+    #[serde(default)]
+    pub(super) bytesrecv: u64,
+    #[serde(default)]
+    pub(super) lastsend: u64,
+    #[serde(default)]
+    pub(super) lastrecv: u64,
 }
 
 /// Of `getblockfilter`.

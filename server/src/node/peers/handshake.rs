@@ -15,8 +15,8 @@ const OLDEST: u32 = 70_014;
 const OURS: u32 = 70_016;
 const USER_AGENT: &str = concat!("/bllvm:", env!("CARGO_PKG_VERSION"), "/");
 
-/// Greets, and learns the peer's height.
-pub(super) async fn greet(net: &Net, line: &mut Line, place: &Place) -> Result<u32, Fault> {
+/// Greets, and learns what the peer is.
+pub(super) async fn greet(net: &Net, line: &mut Line, place: &Place) -> Result<(), Fault> {
     let greeted = async {
         let ours = version(net, place.address).await?;
         if !place.inbound {
@@ -40,9 +40,8 @@ pub(super) async fn greet(net: &Net, line: &mut Line, place: &Place) -> Result<u
                 _ => {}
             }
         }
-        let height = u32::try_from(theirs.start_height).unwrap_or(0);
-        place.greeted(&theirs.user_agent, height);
-        Ok(height)
+        place.greeted(&theirs);
+        Ok(())
     };
     tokio::time::timeout(net.settings.patience, greeted)
         .await

@@ -13,6 +13,7 @@ mod handshake;
 mod net;
 mod serve;
 mod session;
+mod traffic;
 mod transactions;
 mod wire;
 

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bitcoin::p2p::Magic;
+use bitcoin::p2p::message_network::VersionMessage;
 use bllvm_ipc::types as t;
 use bllvm_kernel_node::{Engine, EngineError, bitcoin};
 use tokio::sync::broadcast;
 
+use super::traffic::Traffic;
 use crate::node::PeerSettings;
 
 /// News that a session was too busy to hear make it look at everything.
@@ -34,7 +36,7 @@ pub struct Net {
     pub(super) magic: Magic,
     /// By it we know ourselves.
     pub(super) nonce: u64,
-    peers: Mutex<BTreeMap<u64, t::Peer>>,
+    peers: Mutex<BTreeMap<u64, (t::Peer, Arc<Traffic>)>>,
     next: AtomicU64,
     /// Who fetches blocks now.
     fetching: Mutex<Option<u64>>,
@@ -86,14 +88,21 @@ impl Net {
     /// The peers that shook hands.
     pub fn peers(&self) -> Vec<t::Peer> {
         let peers = lock(&self.peers);
-        let greeted = peers.values().filter(|peer| !peer.user_agent.is_empty());
-        greeted.cloned().collect()
+        let greeted = peers
+            .values()
+            .filter(|(peer, _)| !peer.user_agent.is_empty());
+        let told = greeted.map(|(peer, traffic)| {
+            let mut peer = peer.clone();
+            traffic.tell(&mut peer);
+            peer
+        });
+        told.collect()
     }
 
     pub(super) fn inbound(&self) -> usize {
         lock(&self.peers)
             .values()
-            .filter(|peer| peer.inbound)
+            .filter(|(peer, _)| peer.inbound)
             .count()
     }
 
@@ -104,11 +113,20 @@ impl Net {
             inbound,
             user_agent: String::new(),
             height: 0,
+            services: 0,
+            protocol: 0,
+            since: 0,
+            sent_bytes: 0,
+            received_bytes: 0,
+            last_sent: 0,
+            last_received: 0,
         };
-        lock(&self.peers).insert(id, peer);
+        let traffic = Arc::new(Traffic::new(self.engine.mempool(|_, now| now)));
+        lock(&self.peers).insert(id, (peer, traffic.clone()));
         Place {
             net: self.clone(),
             id,
+            traffic,
             address,
             inbound,
         }
@@ -144,27 +162,31 @@ impl Net {
 pub(super) struct Place {
     net: Arc<Net>,
     pub(super) id: u64,
+    pub(super) traffic: Arc<Traffic>,
     pub(super) address: SocketAddr,
     pub(super) inbound: bool,
 }
 
 impl Place {
     /// What the peer said of itself.
-    pub(super) fn greeted(&self, user_agent: &str, height: u32) {
-        if let Some(peer) = lock(&self.net.peers).get_mut(&self.id) {
-            let shown: String = user_agent.chars().filter(|c| !c.is_control()).collect();
+    pub(super) fn greeted(&self, theirs: &VersionMessage) {
+        if let Some((peer, _)) = lock(&self.net.peers).get_mut(&self.id) {
+            let said = theirs.user_agent.chars();
+            let shown: String = said.filter(|c| !c.is_control()).collect();
             peer.user_agent = if shown.is_empty() {
                 "?".to_owned()
             } else {
                 shown
             };
-            peer.height = height;
+            peer.height = u32::try_from(theirs.start_height).unwrap_or(0);
+            peer.services = theirs.services.to_u64();
+            peer.protocol = theirs.version;
         }
     }
 
     /// The peer's chain ends here, as far as it told.
     pub(super) fn reached(&self, height: u32) {
-        if let Some(peer) = lock(&self.net.peers).get_mut(&self.id) {
+        if let Some((peer, _)) = lock(&self.net.peers).get_mut(&self.id) {
             peer.height = peer.height.max(height);
         }
     }

@@ -29,13 +29,13 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn start(net: &Net, line: TcpStream) -> Self {
+    fn start(net: &Net, line: TcpStream, place: &Place) -> Self {
         // A message is written whole; waiting for more to go with it only delays it.
         let _ = line.set_nodelay(true);
         let (read, write) = line.into_split();
         Self {
-            messages: wire::read_all(read, net.magic),
-            out: Out::start(write, net.magic),
+            messages: wire::read_all(read, net.magic, place.traffic.clone()),
+            out: Out::start(write, net.magic, place.traffic.clone()),
         }
     }
 
@@ -63,7 +63,7 @@ pub(super) async fn run(net: &Net, line: TcpStream, place: &Place, stop: &Cancel
 
 async fn talk(net: &Net, line: TcpStream, place: &Place) -> Result<(), Fault> {
     let mut news = net.news();
-    let mut line = Line::start(net, line);
+    let mut line = Line::start(net, line, place);
     super::handshake::greet(net, &mut line, place).await?;
     tracing::info!(address = %place.address, inbound = place.inbound, "a peer greeted");
     let mut session = Session {

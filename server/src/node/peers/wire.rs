@@ -1,5 +1,6 @@
 //! Messages on a line (version 1 of the transport, in the clear), each with a bound and a deadline.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::consensus::encode::{deserialize, serialize};
@@ -7,6 +8,8 @@ use bitcoin::p2p::Magic;
 use bitcoin::p2p::message::{NetworkMessage, RawNetworkMessage};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
+
+use super::traffic::Traffic;
 
 /// Magic, command, length, checksum.
 const HEAD: usize = 24;
@@ -47,12 +50,13 @@ impl Fault {
 pub(super) fn read_all(
     mut line: impl AsyncRead + Unpin + Send + 'static,
     magic: Magic,
+    traffic: Arc<Traffic>,
 ) -> mpsc::Receiver<Result<NetworkMessage, Fault>> {
     let (sender, receiver) = mpsc::channel(UNREAD);
     tokio::spawn(async move {
         loop {
             let read = tokio::select! {
-                read = read(&mut line, magic) => read,
+                read = read(&mut line, magic, &traffic) => read,
                 () = sender.closed() => return,
             };
             let over = read.is_err();
@@ -64,7 +68,11 @@ pub(super) fn read_all(
     receiver
 }
 
-async fn read(line: &mut (impl AsyncRead + Unpin), magic: Magic) -> Result<NetworkMessage, Fault> {
+async fn read(
+    line: &mut (impl AsyncRead + Unpin),
+    magic: Magic,
+    traffic: &Traffic,
+) -> Result<NetworkMessage, Fault> {
     let mut frame = vec![0; HEAD];
     // Silence is judged elsewhere.
     line.read_exact(&mut frame[..1]).await?;
@@ -87,6 +95,7 @@ async fn read(line: &mut (impl AsyncRead + Unpin), magic: Magic) -> Result<Netwo
         if got < size as usize {
             return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
         }
+        traffic.received(frame.len());
         match deserialize::<RawNetworkMessage>(&frame) {
             Ok(message) => Ok(message.into_payload()),
             Err(error) => Fault::broke(format!("a message cannot be read: {error}")),
@@ -108,10 +117,14 @@ pub(super) struct Out {
 const UNSENT: usize = 256;
 
 impl Out {
-    pub(super) fn start(line: impl AsyncWrite + Unpin + Send + 'static, magic: Magic) -> Self {
+    pub(super) fn start(
+        line: impl AsyncWrite + Unpin + Send + 'static,
+        magic: Magic,
+        traffic: Arc<Traffic>,
+    ) -> Self {
         let (small, smalls) = mpsc::channel(UNSENT);
         let (large, larges) = mpsc::channel(1);
-        tokio::spawn(write_all(line, magic, smalls, larges));
+        tokio::spawn(write_all(line, magic, traffic, smalls, larges));
         Self { small, large }
     }
 
@@ -135,6 +148,7 @@ impl Out {
 async fn write_all(
     mut line: impl AsyncWrite + Unpin,
     magic: Magic,
+    traffic: Arc<Traffic>,
     mut small: mpsc::Receiver<NetworkMessage>,
     mut large: mpsc::Receiver<NetworkMessage>,
 ) {
@@ -147,7 +161,7 @@ async fn write_all(
         };
         let frame = serialize(&RawNetworkMessage::new(magic, message));
         match tokio::time::timeout(WHOLE, line.write_all(&frame)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => traffic.sent(frame.len()),
             // The session notices that nobody takes its messages.
             Ok(Err(_)) | Err(_) => return,
         }
@@ -160,7 +174,7 @@ mod tests {
 
     async fn told(bytes: &[u8]) -> Result<NetworkMessage, String> {
         let mut line = bytes;
-        read(&mut line, Magic::REGTEST)
+        read(&mut line, Magic::REGTEST, &Traffic::new(0))
             .await
             .map_err(|fault| fault.to_string())
     }
