@@ -397,5 +397,7 @@ async fn who_is_refused_early_and_goes_on_sending_still_gets_the_answer() {
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{path}: {answer}"
         );
+        // Not told, a caller would send its next request into the closing line.
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
     }
 }

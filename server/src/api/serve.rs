@@ -3,14 +3,23 @@
 //! The soft token stops accepting and lets every connection finish what it answers; the hard token
 //! closes what is still open.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use hyper::body::Incoming;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use axum::response::Response;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -83,7 +92,7 @@ pub async fn serve(
 ) {
     let listener = listener.into();
     let connections = TaskTracker::new();
-    let permits = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
+    let permits = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
     loop {
         let permit = tokio::select! {
             () = soft.cancelled() => break,
@@ -149,7 +158,7 @@ async fn connection(
 ) {
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        router.clone().oneshot(request)
+        Box::pin(answer(router.clone(), request))
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -168,7 +177,7 @@ async fn connection(
             }
             () = soft.cancelled(), if !asked => {
                 asked = true;
-                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                Pin::new(&mut connection).graceful_shutdown();
             }
             () = hard.cancelled() => return,
         }
@@ -177,6 +186,53 @@ async fn connection(
     tokio::select! {
         () = leave(stream) => {}
         () = soft.cancelled() => {}
+    }
+}
+
+/// Answers, and says so where the connection ends with it: what follows an unread body is no
+/// request, and a caller that was not told would send its next one into the closing line.
+async fn answer(router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
+    let read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
+    let request = request.map(|body| {
+        let read = read.clone();
+        Body::new(Watched { body, read })
+    });
+    let mut response = router.oneshot(request).await?;
+    if !read.load(Ordering::Relaxed) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(response)
+}
+
+/// A body that tells when it was read to its end.
+struct Watched {
+    body: Incoming,
+    read: Arc<AtomicBool>,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let frame = std::task::ready!(Pin::new(&mut this.body).poll_frame(context));
+        if frame.is_none() || this.body.is_end_stream() {
+            this.read.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
