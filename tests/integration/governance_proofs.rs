@@ -21,20 +21,20 @@ const COINBASE: u64 = 5_000_000_000;
 const MAINNET: &str = "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f";
 
 /// Somebody with coins.
-struct Owner {
+pub(crate) struct Owner {
     secret: SecretKey,
     public: CompressedPublicKey,
 }
 
 impl Owner {
-    fn new(number: u8) -> Self {
+    pub(crate) fn new(number: u8) -> Self {
         let secret = SecretKey::from_slice(&[number; 32]).unwrap();
         let private = PrivateKey::new(secret, Network::Regtest);
         let public = CompressedPublicKey::from_private_key(&Secp256k1::new(), &private).unwrap();
         Self { secret, public }
     }
 
-    fn address(&self) -> Address {
+    pub(crate) fn address(&self) -> Address {
         Address::p2wpkh(&self.public, Network::Regtest)
     }
 
@@ -103,7 +103,7 @@ impl Owner {
     }
 
     /// A full BIP322 signature that shows coins; all are signed as if they were this one's.
-    fn prove(&self, message: &str, coins: &[OutPoint]) -> String {
+    pub(crate) fn prove(&self, message: &str, coins: &[OutPoint]) -> String {
         let mut proof = to_sign(&self.script(), message);
         proof.input.extend(coins.iter().map(|coin| TxIn {
             previous_output: *coin,
@@ -154,7 +154,7 @@ fn to_sign(script: &ScriptBuf, message: &str) -> Transaction {
 }
 
 /// Mines to somebody; the coins.
-async fn mine(core: &CoreRpc, to: &Address, count: u32) -> Vec<OutPoint> {
+pub(crate) async fn mine(core: &CoreRpc, to: &Address, count: u32) -> Vec<OutPoint> {
     let mined = core
         .done("generatetoaddress", json!([count, to.to_string()]))
         .await;
@@ -167,18 +167,18 @@ async fn mine(core: &CoreRpc, to: &Address, count: u32) -> Vec<OutPoint> {
     coins
 }
 
-async fn challenge(server: &TestServer, key: &str) -> String {
+pub(crate) async fn challenge(server: &TestServer, key: &str) -> String {
     let answer = server
         .call(GOVERNANCE, "get_challenge", json!({ "key": key }))
         .await;
     answer["message"].as_str().unwrap().to_owned()
 }
 
-fn claim(message: &str, owner: &Owner, signature: &str) -> Value {
+pub(crate) fn claim(message: &str, owner: &Owner, signature: &str) -> Value {
     json!({ "message": message, "address": owner.address().to_string(), "signature": signature })
 }
 
-async fn weight(server: &TestServer, name: &str) -> Value {
+pub(crate) async fn weight(server: &TestServer, name: &str) -> Value {
     let weights = server.call(GOVERNANCE, "get_weights", json!({})).await;
     let mut nodes = weights["nodes"].as_array().unwrap().iter();
     nodes.find(|node| node["name"] == name).cloned().unwrap()

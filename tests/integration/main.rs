@@ -24,6 +24,7 @@ mod governance_input;
 mod governance_mining;
 #[cfg(feature = "kernel")]
 mod governance_proofs;
+mod governance_veto;
 mod grants;
 mod host_kills;
 #[cfg(feature = "kernel")]

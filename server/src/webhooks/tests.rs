@@ -499,6 +499,21 @@ async fn two_secrets_work_while_one_is_rotated_and_their_use_is_noted() {
     assert_eq!(secrets.len(), 2);
     assert!(secrets.iter().all(|secret| secret.last_used_at.is_some()));
 
+    // As many as come in an hour of a busy source: none is refused, whichever secret signed it.
+    for some in (0..10_000_u32).collect::<Vec<_>>().chunks(250) {
+        let sent = some.iter().map(async |number| {
+            let id = format!("both-{number}");
+            if number.is_multiple_of(2) {
+                by_old(&id).await
+            } else {
+                inbox.signed("gh", &id, &id).await
+            }
+        });
+        for taken in futures_util::future::join_all(sent).await {
+            assert!(!taken.unwrap().duplicate);
+        }
+    }
+
     inbox.test.clock.advance_ms(3_600_000);
     assert!(unproven(&by_old("3").await));
 

@@ -40,6 +40,7 @@ pub struct Governance {
     census: watch::Sender<Option<EconomicNodes>>,
     mined: watch::Sender<Arc<Vec<(u32, Mined)>>>,
     proving: Mutex<()>,
+    weighing: Mutex<()>,
 }
 
 impl Module for Governance {
@@ -123,6 +124,7 @@ impl Module for Governance {
             census: watch::Sender::new(None),
             mined: watch::Sender::new(Arc::default()),
             proving: Mutex::default(),
+            weighing: Mutex::default(),
         })
     }
 
@@ -292,9 +294,7 @@ impl Governance {
                     let census = follower.census(self.node_id());
                     self.show_census(census);
                     self.tell.notify_one();
-                    if let Err(error) = self.settle_vetoes().await {
-                        tracing::warn!("the vetoes could not be weighed: {}", error.chain());
-                    }
+                    self.settle().await;
                     None
                 }
                 Err(error) => {

@@ -6,6 +6,7 @@ use bllvm_sdk::page::Page;
 use bllvm_sdk::{ErrorReply, NoParams, Result};
 
 use super::Governance;
+use super::weighing::PATIENCE;
 use crate::answers::{WhichProposal, WhichProposals};
 use crate::pages;
 
@@ -31,7 +32,7 @@ impl Governance {
             return Err(ErrorReply::not_found(text).into());
         };
         // A node that is away leaves the page without its veto, and with everything else.
-        let transcripts = match self.transcripts(&found.proposals).await {
+        let transcripts = match self.transcripts(&found.proposals, PATIENCE).await {
             Ok(transcripts) => transcripts,
             Err(error) => {
                 tracing::debug!("the veto could not be weighed: {}", error.chain());

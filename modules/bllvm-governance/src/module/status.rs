@@ -31,6 +31,7 @@ impl Governance {
         loop {
             if let Ok(store) = self.store() {
                 self.show_proposals(store).await;
+                self.settle().await;
             }
             let pause = async {
                 tokio::time::sleep(LEAST_PAUSE).await;
@@ -39,6 +40,16 @@ impl Governance {
             if draining.run_until_cancelled(pause).await.is_none() {
                 return;
             }
+        }
+    }
+
+    /// Settles vetoes, which a next block or delivery does again if it cannot be done now.
+    pub(super) async fn settle(&self) {
+        if !self.config.enabled {
+            return;
+        }
+        if let Err(error) = self.settle_vetoes().await {
+            tracing::debug!("the vetoes are not weighed now: {}", error.chain());
         }
     }
 

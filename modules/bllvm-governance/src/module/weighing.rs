@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bitcoin::ScriptBuf;
 use bitcoin::address::{Address, NetworkUnchecked};
-use bllvm_sdk::types::BlockHash;
+use bllvm_sdk::types::{BlockHash, Tip};
 use bllvm_sdk::{CallError, ErrorCode, ErrorReply, NoParams, Result};
 use serde_json::json;
 
@@ -13,12 +14,18 @@ use super::Governance;
 use crate::answers::{
     ChallengeAnswer, ChallengeFor, Claim, NodeWeight, NodeWeights, Vetoes, WhichProposals,
 };
+use crate::mining::coinbase::Mined;
 use crate::proofs::{self, Challenge, HOLDS, Proof, Proven, Refused};
 use crate::proposals::Proposal;
 use crate::store::{News, Store};
 use crate::veto::closing::{self, Snapshot};
 use crate::veto::{self, At, Transcript};
 
+/// A tip, and the blocks of the window up to it.
+type Counted = (Tip, Arc<Vec<(u32, Mined)>>);
+
+/// How long an answer waits for the newest blocks to be counted.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Both sides of a veto were reached.
 const REACHED: &str = "governance.veto_threshold_reached";
 /// The time for signals is over.
@@ -77,7 +84,8 @@ impl Governance {
 
     /// What each economic node weighs now.
     pub(super) async fn get_weights(self: Arc<Self>, _: NoParams) -> Result<NodeWeights> {
-        let (at, proven) = self.weigh().await?;
+        let counted = self.counted(PATIENCE).await?;
+        let (at, proven) = self.weigh(counted).await?;
         let known = self.known();
         let nodes = known.economic_nodes().map(|(key, node)| {
             let none = Proven::default();
@@ -98,12 +106,38 @@ impl Governance {
         })
     }
 
-    async fn weigh(&self) -> Result<(At, BTreeMap<String, Proven>)> {
+    /// The tip, and all blocks of the window up to it: weights of a block are never those of another.
+    async fn counted(&self, patience: Duration) -> Result<Counted> {
+        let mut mined = self.mined.subscribe();
+        loop {
+            let tip = self.context.node().tip().await?;
+            let counted = mined.borrow_and_update().clone();
+            if counted.last().is_some_and(|(_, top)| top.hash == tip.hash) {
+                return Ok((tip, counted));
+            }
+            self.wake.notify_one();
+            if tokio::time::timeout(patience, mined.changed())
+                .await
+                .is_err()
+            {
+                let text = if self.config.enabled {
+                    "the newest blocks are being counted; ask again"
+                } else {
+                    "blocks are not counted: set `enabled = true` in this module's configuration"
+                };
+                return Err(ErrorReply::unavailable(text, 2000).into());
+            }
+        }
+    }
+
+    async fn weigh(&self, (tip, mined): Counted) -> Result<(At, BTreeMap<String, Proven>)> {
         let node = self.context.node();
-        let tip = node.tip().await?;
         let proofs = self.store()?.proofs().await?;
-        let mined = self.mined.borrow().clone();
         let proven = proofs::weigh(&node, &proofs, &mined, tip.height).await?;
+        if node.tip().await?.hash != tip.hash {
+            let text = "a block came while coins were asked for; ask again";
+            return Err(ErrorReply::unavailable(text, 500).into());
+        }
         let mut moment = self.moment().await;
         moment.median_time = Some(tip.median_time.into());
         moment.height = Some(tip.height);
@@ -118,24 +152,39 @@ impl Governance {
     /// The transcripts of the proposals that can be vetoed.
     pub(super) async fn get_vetoes(self: Arc<Self>, which: WhichProposals) -> Result<Vetoes> {
         let all = Arc::clone(&self).get_proposals(which).await?;
-        let vetoes = self.transcripts(&all.proposals).await?;
+        let vetoes = self.transcripts(&all.proposals, PATIENCE).await?;
         Ok(Vetoes { vetoes })
     }
 
     /// Frozen where the time is over, else as of the tip.
-    pub(super) async fn transcripts(&self, proposals: &[Proposal]) -> Result<Vec<Transcript>> {
+    pub(super) async fn transcripts(
+        &self,
+        proposals: &[Proposal],
+        patience: Duration,
+    ) -> Result<Vec<Transcript>> {
         let store = self.store()?;
+        if proposals.iter().all(|one| one.needs.veto.is_none()) {
+            return Ok(Vec::new());
+        }
+        // Before the lock, which the follower takes, too: it must not wait for who waits for it.
+        let mut counted = Some(self.counted(patience).await);
+        // One at a time, so that what was read earlier never replaces what was read later.
+        let _one_at_a_time = self.weighing.lock().await;
         let mut weighed = None;
         let (facts, known) = (store.facts().await?, self.known());
         let mut transcripts = Vec::new();
         for proposal in proposals.iter().filter(|one| one.needs.veto.is_some()) {
             let name = name(proposal);
             if let Some(frozen) = store.transcript(&name).await? {
-                transcripts.push(frozen);
+                let made = veto::gather_again(&frozen, &facts);
+                if made != frozen {
+                    note(store, &name, proposal, &made).await?;
+                }
+                transcripts.push(made);
                 continue;
             }
-            if weighed.is_none() {
-                weighed = Some(self.weigh().await?);
+            if let Some(counted) = counted.take() {
+                weighed = Some(self.weigh(counted?).await?);
             }
             let Some((at, proven)) = &weighed else {
                 continue;
@@ -190,12 +239,13 @@ impl Governance {
         }
     }
 
-    /// A block came: whatever is over is frozen, whatever was reached is told.
+    /// A block or a delivery came: whatever is over is frozen, whatever was reached is told. Where the
+    /// next block is there already, its own turn comes.
     pub(super) async fn settle_vetoes(&self) -> Result<()> {
         let facts = self.store()?.facts().await?;
         let moment = self.moment().await;
         let all = crate::proposals::all(&facts, &self.known(), &moment, None);
-        self.transcripts(&all.proposals).await?;
+        self.transcripts(&all.proposals, Duration::ZERO).await?;
         Ok(())
     }
 }

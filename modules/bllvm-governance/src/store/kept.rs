@@ -60,7 +60,8 @@ impl Store {
         }
     }
 
-    /// Freezes a transcript, with its news; the first one stays.
+    /// Freezes a transcript, with its news. One that differs from what is kept replaces it, and is
+    /// news again.
     pub async fn freeze(
         &self,
         name: &str,
@@ -70,7 +71,8 @@ impl Store {
         let mut connection = self.lock().await;
         let mut tx = connection.begin().await?;
         let added = sqlx::query(
-            "INSERT INTO transcripts (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            "INSERT INTO transcripts (name, value) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value != excluded.value",
         )
         .bind(name)
         .bind(serde_json::to_string(transcript)?)

@@ -1,6 +1,6 @@
 //! From facts and weights to a transcript: one for each proposal that can be vetoed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::transcript::FORMAT;
 use super::{Node, Signal, Transcript, tally};
@@ -34,19 +34,6 @@ pub fn gather(
     let opened_at = proposal.opened_at;
     let closes_at = proposal.veto_closes_at()?;
     let chain = known.chain().ok()?.to_owned();
-    let ours = |signed: &&Signed| {
-        let said = &signed.statement;
-        said.repository == proposal.repository
-            && said.number == proposal.number
-            && said.action != Action::Sign
-            && said.chain == chain
-            && said.rules == known.rules.name
-            && known.economic_node(&signed.key).is_some()
-    };
-    let signed = facts.iter().filter_map(|fact| match fact {
-        Fact::Signed(signed) => Some(signed),
-        _ => None,
-    });
     let mut made = Transcript {
         format: FORMAT.to_owned(),
         rules: known.rules.name.clone(),
@@ -63,12 +50,42 @@ pub fn gather(
         median_time: at.moment.median_time.unwrap_or(i64::MIN),
         window_from: (at.height + 1).saturating_sub(WINDOW),
         nodes: nodes(known, proven),
-        signals: signed.filter(ours).map(signal).collect(),
+        signals: Vec::new(),
         tally: tally(&[], 0, 1, 1),
         chain,
     };
+    made.signals = signals(facts, &made);
     made.tally = made.count();
     Some(made)
+}
+
+/// What a frozen transcript is with what came since. Nodes, weights and the end stay; what was said in
+/// time counts whenever its delivery comes, so that the order of deliveries decides nothing.
+pub fn gather_again(frozen: &Transcript, facts: &[Fact]) -> Transcript {
+    let mut made = frozen.clone();
+    made.signals = signals(facts, &made);
+    made.tally = made.count();
+    made
+}
+
+/// What the nodes of a transcript said of its proposal until the end.
+fn signals(facts: &[Fact], of: &Transcript) -> Vec<Signal> {
+    let keys: BTreeSet<_> = of.nodes.iter().map(|node| node.key.as_str()).collect();
+    let ours = |signed: &&Signed| {
+        let said = &signed.statement;
+        said.repository == of.repository
+            && said.number == of.number
+            && said.action != Action::Sign
+            && said.chain == of.chain
+            && said.rules == of.rules
+            && signed.seen_at <= of.closes_at
+            && keys.contains(signed.key.as_str())
+    };
+    let signed = facts.iter().filter_map(|fact| match fact {
+        Fact::Signed(signed) => Some(signed),
+        _ => None,
+    });
+    signed.filter(ours).map(signal).collect()
 }
 
 fn nodes(known: &Known, proven: &BTreeMap<String, Proven>) -> Vec<Node> {

@@ -12,7 +12,7 @@ mod independent;
 #[cfg(test)]
 mod properties;
 
-pub use gather::{At, gather};
+pub use gather::{At, gather, gather_again};
 pub use tally::{Side, Tally, Weight, tally};
 pub use transcript::{Node, Signal, Transcript};
 

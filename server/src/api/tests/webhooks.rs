@@ -4,6 +4,8 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use futures_util::stream;
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use super::harness::{Answer, Node};
 
@@ -172,4 +174,30 @@ async fn a_delivery_that_the_disk_has_no_room_for_is_refused_and_may_come_again(
     assert_eq!(stranger.code(), "webhook_unproven");
     let page = node.admin(Method::GET, "/api/v1/webhooks/deliveries", None);
     assert_eq!(page.await.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_delivery_that_cannot_be_stored_is_taken_when_it_comes_again() {
+    let node = Node::start().await;
+    with_source(&node).await;
+    let file = node.api.data_dir.join(crate::store::DATABASE_FILE);
+    let options = SqliteConnectOptions::new().filename(file);
+    let mut beside = options.connect().await.unwrap();
+    // Where its table should be, nothing is, as on a disk that gives errors.
+    sqlx::query("ALTER TABLE webhook_deliveries RENAME TO elsewhere")
+        .execute(&mut beside)
+        .await
+        .unwrap();
+    let refused = node.ask(delivery("gh", SIGNATURE, "Hello, World!")).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.code(), "unavailable");
+    assert_eq!(refused.headers["retry-after"], "5");
+    assert!(!refused.text.contains("elsewhere") && !refused.text.contains("table"));
+
+    sqlx::query("ALTER TABLE elsewhere RENAME TO webhook_deliveries")
+        .execute(&mut beside)
+        .await
+        .unwrap();
+    let taken = node.ask(delivery("gh", SIGNATURE, "Hello, World!")).await;
+    assert_eq!(taken.status, StatusCode::ACCEPTED, "{}", taken.text);
 }

@@ -57,7 +57,7 @@ pub struct Transcript {
     pub window_from: u32,
     /// The nodes and what they weigh.
     pub nodes: Vec<Node>,
-    /// What was said, with signatures; all of it, also what does not count.
+    /// What was said until the end, with signatures; also what does not count.
     pub signals: Vec<Signal>,
     /// The count.
     pub tally: Tally,
