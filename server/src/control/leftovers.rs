@@ -67,6 +67,8 @@ impl Control {
         let Some(referred) = self.referred().await? else {
             return Ok(Swept::default());
         };
+        let is_there = |module: &ModuleName| referred.modules.contains_key(module);
+        self.0.parts.logs.close_others(is_there);
         let (places, keep) = (self.places().clone(), self.settings().keep_leftovers);
         let now_ms = self.store().clock().now().unix_ms();
         blocking(move || packages::sweep_leftovers(&places, &referred, keep, now_ms)).await

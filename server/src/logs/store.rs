@@ -85,6 +85,12 @@ impl LogStore {
         lock(&self.of(module)).set_secrets(secrets);
     }
 
+    /// Closes the logs of modules that are not there any more. Their files stay, and are read again when
+    /// somebody asks; one that is swept and comes back begins a new file.
+    pub fn close_others(&self, is_there: impl Fn(&ModuleName) -> bool) {
+        lock(&self.0.modules).retain(|module, _| is_there(module));
+    }
+
     /// Forgets a module's lines and removes its files.
     pub fn remove(&self, module: &ModuleName) {
         let log = self.of(module);
@@ -135,6 +141,20 @@ mod tests {
             .map(|line| (line.seq, line.message.as_str()))
             .collect();
         assert_eq!(said, [(1, "one"), (2, "two"), (3, "three")]);
+    }
+
+    #[test]
+    fn a_log_whose_files_were_swept_begins_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = LogStore::new(dir.path(), FixedClock::at(0));
+        say(&logs, "before");
+        logs.close_others(|_| false);
+        fs::remove_dir_all(dir.path().join("logs/talker")).unwrap();
+
+        say(&logs, "after");
+
+        let text = fs::read_to_string(dir.path().join("logs/talker/current.ndjson")).unwrap();
+        assert!(text.contains("after") && !text.contains("before"), "{text}");
     }
 
     #[test]
