@@ -34,10 +34,14 @@ impl Place {
         Self { dir, server }
     }
 
-    /// The repository with a `target` and a `data` of its own, as it is after a clone and `./run`.
-    fn checkout(&self) -> PathBuf {
+    /// The repository with a `target` and a `data` of its own, as it is after a clone and `./run`. What cargo
+    /// builds goes into `target`, where one is given.
+    fn checkout(&self, target: Option<&Path>) -> PathBuf {
         let folder = self.dir.path().join("checkout");
         fs::create_dir(&folder).unwrap();
+        if let Some(target) = target {
+            symlink(target, folder.join("target")).unwrap();
+        }
         for entry in fs::read_dir(repository()).unwrap().flatten() {
             if !["target", "data"]
                 .map(Some)
@@ -71,6 +75,8 @@ impl Place {
             .env("CARGO_INSTALL_ROOT", self.home())
             .env("CARGO_TARGET_DIR", folder.join("target"))
             .env("CARGO_NET_OFFLINE", "true")
+            // What is tried is where programs land, not how fast they are.
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
             // Another build's wish, as of a coverage run, would build a small crate at great length.
             .env_remove("RUSTFLAGS")
             .output()
@@ -118,9 +124,9 @@ async fn build(place: &Place, folder: &Path, line: &str, to: &Path, really: bool
     }
 }
 
-async fn by_cargo(really: bool) {
+async fn by_cargo(really: Option<&Path>) {
     let place = Place::new().await;
-    let folder = place.checkout();
+    let folder = place.checkout(really);
     let words = commands_after("**By cargo.**");
     let [install, list, load] = &words[..] else {
         panic!("{words:?}");
@@ -130,7 +136,7 @@ async fn by_cargo(really: bool) {
         "cargo install --locked --path modules/bllvm-governance"
     );
 
-    build(&place, &folder, install, &place.bin(), really).await;
+    build(&place, &folder, install, &place.bin(), really.is_some()).await;
 
     let found = place.waits(GOVERNANCE).await;
     assert_eq!(found["version"], "0.1.0");
@@ -147,9 +153,9 @@ async fn by_cargo(really: bool) {
     place.works(GOVERNANCE).await;
 }
 
-async fn by_hand(really: bool) {
+async fn by_hand(really: Option<&Path>) {
     let place = Place::new().await;
-    let folder = place.checkout();
+    let folder = place.checkout(really);
     let words = commands_after("**By hand, in four steps**");
     let [compile, rest @ ..] = &words[..] else {
         panic!("{words:?}");
@@ -160,7 +166,7 @@ async fn by_hand(really: bool) {
         &folder,
         compile,
         &folder.join("target/release"),
-        really,
+        really.is_some(),
     )
     .await;
     for line in rest {
@@ -171,22 +177,25 @@ async fn by_hand(really: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_cargo_a_program_is_found_described_unrun_and_loaded() {
-    by_cargo(false).await;
+    by_cargo(None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_hand_four_steps_are_enough() {
-    by_hand(false).await;
+    by_hand(None).await;
 }
 
 /// Compiles bllvm-governance with all it stands on, which takes minutes; so `./test` leaves it to
 /// `--full`, by the filter in `.config/nextest.toml`.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_three_ways_word_for_word() {
-    by_cargo(true).await;
-    by_hand(true).await;
+    // Built once: the second and third way find what the first one compiled.
+    let target = tempfile::tempdir().unwrap();
+    let target = Some(target.path());
+    by_cargo(target).await;
+    by_hand(target).await;
     let place = Place::new().await;
-    let folder = place.checkout();
+    let folder = place.checkout(target);
     let words = commands_after("**By the installer**");
     // The installer itself is built already, and lies on the PATH.
     assert_eq!(
