@@ -323,3 +323,44 @@ async fn the_face_answers_what_a_bitcoind_answers() {
     }
     assert!(differ.is_empty(), "{}", differ.join("\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bitcoin_cli_shows_the_embedded_node_and_its_peers() {
+    let Some(bitcoind) = Bitcoind::start(&[]) else {
+        return;
+    };
+    let Some(cli) = bitcoind.cli() else {
+        eprintln!("SKIPPED: no bitcoin-cli beside BITCOIND_EXE");
+        return;
+    };
+    mine(&bitcoind.rpc().await, 3).await;
+    let server = TestServer::builder()
+        .set("node.backend=embedded")
+        .set(&format!("node.connect={}", bitcoind.p2p()))
+        .start()
+        .await;
+    let ours = server.face(&server.rest.cookie.1);
+    until("the blocks are there", async || {
+        (ours.call("getblockcount", json!([])).await.ok()? == 3).then_some(())
+    })
+    .await;
+    let port = ours.url.rsplit(':').next().unwrap();
+    let cookie = server.data_dir().join(".cookie");
+    for (words, shown) in [
+        (["-getinfo", ""], "Blocks: 3"),
+        (["-netinfo", "4"], "/Satoshi:"),
+        (["getblockhash", "3"], ""),
+    ] {
+        let done = tokio::process::Command::new(&cli)
+            .args(["-regtest", &format!("-rpcport={port}")])
+            .arg(format!("-rpccookiefile={}", cookie.display()))
+            .args(words.iter().filter(|word| !word.is_empty()))
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        let failed = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{words:?}: {failed}");
+        assert!(said.contains(shown), "{words:?}: {said}");
+    }
+}

@@ -89,6 +89,12 @@ impl Bitcoind {
         self.dir.path().join("regtest/blocks")
     }
 
+    /// `bitcoin-cli`, if it lies beside the program.
+    pub fn cli(&self) -> Option<PathBuf> {
+        let cli = self.program.with_file_name("bitcoin-cli");
+        cli.is_file().then_some(cli)
+    }
+
     /// A client of it, as soon as it answers.
     ///
     /// # Panics

@@ -212,9 +212,12 @@ impl Engine {
 fn supported(chain: Chain) -> Result<(), EngineError> {
     let reason = match chain {
         Chain::Regtest => return Ok(()),
-        Chain::Signet | Chain::Testnet4 => "it finds no peers yet; use a Bitcoin Core node instead",
+        Chain::Signet | Chain::Testnet4 => {
+            "it knows the difficulty rules of regtest alone; use a Bitcoin Core node instead"
+        }
         Chain::Mainnet => {
-            "it has no peers, no pruning and a fixed cache; use a Bitcoin Core node instead"
+            "it has no pruning, no protection against long chains of little work, and a fixed \
+             cache; use a Bitcoin Core node instead"
         }
     };
     Err(EngineError::UnsupportedChain { chain, reason })

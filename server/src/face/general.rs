@@ -126,6 +126,18 @@ pub(super) async fn peers(face: &Face, _: &Caller, _: Args) -> Outcome {
             "synced_headers": -1,
             "synced_blocks": -1,
             "inflight": [],
+            "last_transaction": 0,
+            "last_block": 0,
+            // The embedded node neither passes on addresses nor speaks of compact blocks.
+            "addr_relay_enabled": false,
+            "addr_processed": 0,
+            "addr_rate_limited": 0,
+            "bip152_hb_to": false,
+            "bip152_hb_from": false,
+            "permissions": [],
+            "minfeefilter": bitcoins(0),
+            "transport_protocol_type": "v1",
+            "session_id": "",
             "connection_type": if peer.inbound { "inbound" } else { "manual" },
         })
     });
