@@ -57,7 +57,9 @@ impl Chain {
             prev,
             height: u32::try_from(self.blocks.len()).unwrap(),
             time: self.time,
+            min_time: self.time,
             bits: CompactTarget::from_consensus(BITS),
+            halving: 150,
         };
         let mut coinbase = plan.coinbase(plan.subsidy(), &pays(miner), self.salt, None);
         // A pool that is told by its address writes another's tag: the address says more.

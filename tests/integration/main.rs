@@ -39,6 +39,8 @@ mod misbehaving;
 mod module_kills;
 mod module_pages;
 #[cfg(feature = "kernel")]
+mod networks;
+#[cfg(feature = "kernel")]
 mod peers;
 #[cfg(feature = "kernel")]
 mod random_requests;

@@ -33,7 +33,7 @@ fn free_port() -> u16 {
 }
 
 impl Bitcoind {
-    /// Starts the one that `BITCOIND_EXE` names, on regtest; `None`, said aloud, where it names
+    /// Starts the one that `BITCOIND_EXE` names, on regtest unless an option has `-chain=`; `None`, said aloud, where it names
     /// none.
     ///
     /// # Panics
@@ -81,12 +81,12 @@ impl Bitcoind {
 
     /// The file with its password.
     pub fn cookie(&self) -> PathBuf {
-        self.dir.path().join("regtest/.cookie")
+        self.chain_dir().join(".cookie")
     }
 
     /// Its block files.
     pub fn blocks(&self) -> PathBuf {
-        self.dir.path().join("regtest/blocks")
+        self.chain_dir().join("blocks")
     }
 
     /// `bitcoin-cli`, if it lies beside the program.
@@ -147,19 +147,35 @@ impl Bitcoind {
     /// When they cannot be removed.
     pub fn reset(&mut self) {
         self.kill();
-        std::fs::remove_dir_all(self.dir.path().join("regtest")).expect("its data go");
+        std::fs::remove_dir_all(self.chain_dir()).expect("its data go");
+    }
+}
+
+impl Bitcoind {
+    fn chain_dir(&self) -> PathBuf {
+        let named = self
+            .options
+            .iter()
+            .find_map(|one| one.strip_prefix("-chain="));
+        self.dir.path().join(named.unwrap_or("regtest"))
     }
 }
 
 fn spawn(program: &Path, dir: &Path, ports: [u16; 3], options: &[String]) -> Child {
     let [rpc, p2p, zmq] = ports;
     Command::new(program)
-        .args(["-regtest", "-server", "-txindex", "-blockfilterindex"])
+        .args(["-server", "-txindex", "-blockfilterindex"])
         .args(["-fallbackfee=0.0001", "-dnsseed=0", "-discover=0"])
         .arg(format!("-datadir={}", dir.display()))
         .arg(format!("-rpcport={rpc}"))
         .arg(format!("-bind=127.0.0.1:{p2p}"))
         .arg(format!("-zmqpubhashblock=tcp://127.0.0.1:{zmq}"))
+        .args(
+            options
+                .iter()
+                .all(|one| !one.starts_with("-chain="))
+                .then_some("-chain=regtest"),
+        )
         .args(options)
         .stdout(Stdio::null())
         .spawn()

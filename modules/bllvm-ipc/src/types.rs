@@ -514,6 +514,10 @@ wire_types! {
         /// Where it listens for peers, if it does and tells.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         p2p_address: Option<String> = None,
+        /// Of a signet of one's own, the script that its blocks satisfy (BIP 325); Bitcoin Core
+        /// tells the public signet's, too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signet_challenge: Option<Hex> = None,
     }
 
     /// One peer of the base node.

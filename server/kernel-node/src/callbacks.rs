@@ -12,10 +12,10 @@ use std::{
 
 use bitcoin::{BlockHash, hashes::Hash};
 use bitcoinkernel::{
-    Block, BlockValidationStateRef, ChainType, Context, Log, Logger, ValidationMode, prelude::*,
+    Block, BlockValidationStateRef, Context, Log, Logger, ValidationMode, prelude::*,
 };
 
-use crate::EngineError;
+use crate::{Chain, EngineError};
 
 /// One thing the kernel said.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,12 +43,12 @@ pub enum Mode {
 }
 
 /// Makes the kernel's context and the channel its callbacks send on.
-pub fn context(chain: ChainType) -> Result<(Context, Receiver<Report>), EngineError> {
+pub fn context(chain: &Chain) -> Result<(Context, Receiver<Report>), EngineError> {
     start_log()?;
     let (checked, reports) = channel();
     let (fatal, flush) = (checked.clone(), checked.clone());
-    let context = Context::builder()
-        .chain_type(chain)
+    let context = chain
+        .of_context(Context::builder())
         .with_block_checked_validation(move |block: Block, state: BlockValidationStateRef<'_>| {
             let mode = match state.mode() {
                 ValidationMode::Valid => Mode::Valid,

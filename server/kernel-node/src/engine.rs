@@ -10,8 +10,7 @@ use std::{
     time::Instant,
 };
 
-use bitcoin::{BlockHash, Network, Script, constants::genesis_block};
-use bitcoinkernel::{ChainParams, ChainType};
+use bitcoin::{BlockHash, Script};
 use bllvm_mempool::Pool;
 
 use crate::{
@@ -54,14 +53,15 @@ impl Engine {
     /// refuse.
     pub fn open(settings: Settings, observer: Observer) -> Result<(Self, OpenReport), EngineError> {
         let started = Instant::now();
-        supported(settings.chain)?;
+        supported(&settings.chain)?;
         let dir = &settings.dir;
         fs::create_dir_all(dir).map_err(EngineError::io("make", dir))?;
         let lock = DirLock::take(dir)?;
-        let genesis = genesis_block(Network::Regtest).block_hash();
-        let (mut journal, scan) = Journal::open(&dir.join("blocks.journal"), genesis)?;
-        let (context, reports) = callbacks::context(ChainType::Regtest)?;
-        let places = Places::regtest(dir);
+        let chain = &settings.chain;
+        let genesis = chain.genesis();
+        let (mut journal, scan) = Journal::open(&dir.join("blocks.journal"), chain.identity())?;
+        let (context, reports) = callbacks::context(chain)?;
+        let places = Places::of(chain, dir);
         let mut guard = Guard::open(dir)?;
         let recovered = recover(
             &context,
@@ -88,12 +88,13 @@ impl Engine {
         let engine = Self {
             inner: Arc::new(Inner {
                 info: Info {
-                    chain: settings.chain,
+                    chain: chain.clone(),
                     genesis,
                     kernel: "bitcoinkernel 0.3.2 (Bitcoin Core 31.99)",
                     max_headers: 2000,
                     max_events: 1000,
                     journal_limit_bytes: settings.journal_limit_bytes,
+                    min_chain_work: settings.min_chain_work,
                 },
                 chain: RwLock::new(Some(recovered.chain)),
                 index: RwLock::new(Some(index)),
@@ -108,11 +109,13 @@ impl Engine {
                     salt: 0,
                     lock: Some(lock),
                 }),
+                params: chain.kernel_params(),
+                rules: chain.rules(),
+                works: Mutex::default(),
                 settings,
                 failed: OnceLock::new(),
                 observer,
                 places,
-                params: ChainParams::new(ChainType::Regtest),
                 context,
             }),
         };
@@ -209,17 +212,15 @@ impl Engine {
     }
 }
 
-fn supported(chain: Chain) -> Result<(), EngineError> {
+fn supported(chain: &Chain) -> Result<(), EngineError> {
     let reason = match chain {
-        Chain::Regtest => return Ok(()),
-        Chain::Signet | Chain::Testnet4 => {
-            "it knows the difficulty rules of regtest alone; use a Bitcoin Core node instead"
-        }
+        Chain::Regtest | Chain::Signet { .. } | Chain::Testnet4 => return Ok(()),
         Chain::Mainnet => {
-            "it has no pruning, no protection against long chains of little work, and a fixed \
-             cache; use a Bitcoin Core node instead"
+            "it has no pruning, one thread for scripts, and a fixed cache; use a Bitcoin Core node \
+             instead"
         }
     };
+    let chain = chain.clone();
     Err(EngineError::UnsupportedChain { chain, reason })
 }
 

@@ -22,7 +22,7 @@ fn a_refused_block_that_stayed_in_the_journal_is_refused_again() {
     let refused = BlockBuilder::on(mined[2]).overpaid().raw(&engine).unwrap();
     engine.close().unwrap();
     let path = dir.path().join("blocks.journal");
-    let genesis = genesis_block(Network::Regtest).block_hash();
+    let genesis = Chain::Regtest.genesis();
     let (mut journal, _) = Journal::open(&path, genesis).unwrap();
     journal.append_block(&refused).unwrap();
     drop(journal);
@@ -46,7 +46,7 @@ fn a_block_that_cannot_be_journaled_is_not_processed() {
         return on_a_full_disk(Path::new(&dir));
     }
     let dir = tempfile::tempdir().unwrap();
-    let genesis = genesis_block(Network::Regtest).block_hash();
+    let genesis = Chain::Regtest.genesis();
     let (mut journal, _) = Journal::open(&dir.path().join("blocks.journal"), genesis).unwrap();
     for _ in 0..17 {
         journal.append_block(&vec![0xff; (1 << 20) - 80]).unwrap();

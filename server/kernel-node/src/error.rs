@@ -11,7 +11,7 @@ use crate::Chain;
 #[non_exhaustive]
 pub enum EngineError {
     /// The chain is not offered by the embedded node.
-    #[error("chain {chain:?} is not available in the embedded node: {reason}")]
+    #[error("chain `{}` is not available in the embedded node: {reason}", chain.name())]
     UnsupportedChain {
         /// The chain that was asked for.
         chain: Chain,

@@ -3,13 +3,16 @@
 //! A multi-step read takes the tip's entry once and walks from there: entries never change, while
 //! the active chain may between two calls.
 
-use bitcoin::{BlockHash, ScriptBuf, hashes::Hash};
+use bitcoin::{BlockHash, CompactTarget, ScriptBuf, hashes::Hash};
 use bitcoinkernel::{
     Block, BlockTreeEntry, ChainstateManager, KernelError, PrecomputedTransactionData,
     ScriptPubkey, ScriptVerifyError, Transaction, TxOut, VERIFY_ALL, prelude::*, verify,
 };
 
-use crate::{ChainEvent, EngineError, HeaderInfo, SpentOutput};
+use crate::{
+    ChainEvent, EngineError, HeaderInfo, SpentOutput,
+    rules::{Difficulty, Rules},
+};
 
 /// The tip's entry. Never the kernel's own `tip()`, which reads the height and the entry in two
 /// steps and trusts that nothing happened between them.
@@ -69,6 +72,31 @@ pub fn median_time_past(entry: BlockTreeEntry<'_>) -> u32 {
         .collect();
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or(0)
+}
+
+/// What the target of the block after this one depends on.
+pub fn difficulty(entry: BlockTreeEntry<'_>, rules: Rules) -> Difficulty {
+    let facts = |entry: BlockTreeEntry<'_>| {
+        let header = entry.header();
+        let bits = CompactTarget::from_consensus(header.bits());
+        (header.timestamp(), bits)
+    };
+    let height = height(entry);
+    let begin = height - height % rules.period;
+    let (time, bits) = facts(entry);
+    let settled = |entry: BlockTreeEntry<'_>| {
+        !rules.min_difficulty || self::height(entry) <= begin || facts(entry).1 != rules.limit()
+    };
+    let real =
+        std::iter::successors(Some(entry), BlockTreeEntry::prev).find(|entry| settled(*entry));
+    Difficulty {
+        rules,
+        height,
+        time,
+        bits,
+        first: at(entry, begin).map_or((time, bits), facts),
+        real_bits: real.map_or(bits, |entry| facts(entry).1),
+    }
 }
 
 /// An entry with its place.

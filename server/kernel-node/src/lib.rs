@@ -47,8 +47,10 @@ mod proposal;
 mod reads;
 mod recovery;
 mod replay;
+mod rules;
 pub mod testing;
 mod verdict;
+mod works;
 mod writer;
 
 pub use bitcoin;
@@ -59,8 +61,9 @@ pub use engine::{Engine, Observer};
 pub use error::EngineError;
 pub use mining::{BlockPlan, Mark, anyone_can_spend, parse_address};
 pub use model::{
-    BlockId, Chain, ChainDelta, ChainEvent, HeaderInfo, Info, OpenReport, Opening, Settings,
-    SpentOutput, Tip,
+    BlockId, ChainDelta, ChainEvent, HeaderInfo, Info, OpenReport, Opening, Settings, SpentOutput,
+    Tip,
 };
 pub use pool::BlockTemplate;
+pub use rules::{Chain, Difficulty, HeaderFault, Standing};
 pub use verdict::Verdict;

@@ -1,4 +1,4 @@
-//! Making blocks: coinbase, witness commitment, regtest proof of work.
+//! Making blocks: coinbase, witness commitment, and the proof of work that regtest asks for.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,9 +16,6 @@ use bitcoin::{
 
 use crate::EngineError;
 
-/// The regtest subsidy halves every 150 blocks.
-const REGTEST_HALVING: u32 = 150;
-
 /// Stands in the coinbases of the blocks of one request.
 pub type Mark = [u8; 16];
 
@@ -31,14 +28,18 @@ pub struct BlockPlan {
     pub height: u32,
     /// The new block's time: now, or just after the parents' median if the clock is behind.
     pub time: u32,
-    /// The target; on regtest it never changes.
+    /// The earliest time that is valid.
+    pub min_time: u32,
+    /// The target; where blocks that come late may be easier, it depends on the time.
     pub bits: CompactTarget,
+    /// Blocks between two halvings of the subsidy.
+    pub halving: u32,
 }
 
 impl BlockPlan {
     /// What the coinbase may claim without fees.
     pub fn subsidy(&self) -> Amount {
-        let halvings = self.height / REGTEST_HALVING;
+        let halvings = self.height / self.halving;
         Amount::from_sat(
             Amount::from_int_btc(50)
                 .to_sat()
@@ -135,11 +136,11 @@ pub fn anyone_can_spend() -> ScriptBuf {
     Builder::new().push_opcode(OP_PUSHNUM_1).into_script()
 }
 
-/// Reads a regtest address.
+/// Reads an address of a network.
 ///
 /// # Errors
 /// [`EngineError::Address`] says what is wrong with it.
-pub fn parse_address(address: &str) -> Result<ScriptBuf, EngineError> {
+pub fn parse_address(address: &str, network: Network) -> Result<ScriptBuf, EngineError> {
     let unusable = |detail: String| EngineError::Address {
         address: address.to_owned(),
         detail,
@@ -149,8 +150,8 @@ pub fn parse_address(address: &str) -> Result<ScriptBuf, EngineError> {
         .parse()
         .map_err(|error: bitcoin::address::ParseError| unusable(error.to_string()))?;
     let checked = parsed
-        .require_network(Network::Regtest)
-        .map_err(|_| unusable("it belongs to another chain than regtest".to_owned()))?;
+        .require_network(network)
+        .map_err(|_| unusable(format!("it belongs to another chain than {network}")))?;
     Ok(checked.script_pubkey())
 }
 
@@ -159,7 +160,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_regtest_addresses_are_taken() {
+    fn only_addresses_of_the_network_are_taken() {
+        let parse_address = |address| parse_address(address, Network::Regtest);
         let good = parse_address("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080").unwrap();
         assert!(good.is_p2wpkh());
 
@@ -174,7 +176,9 @@ mod tests {
             prev: BlockHash::all_zeros(),
             height: 149,
             time: 0,
+            min_time: 0,
             bits: CompactTarget::from_consensus(0x207f_ffff),
+            halving: 150,
         };
         assert_eq!(plan.subsidy(), Amount::from_int_btc(50));
         plan.height = 150;

@@ -5,28 +5,16 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bitcoin::{BlockHash, ScriptBuf};
+use bitcoin::{BlockHash, ScriptBuf, Work};
 use bllvm_mempool::Policy;
 
-/// Which chain to work on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Chain {
-    /// A private chain whose blocks cost nothing; the only one offered for now.
-    Regtest,
-    /// The signed test network.
-    Signet,
-    /// The public test network.
-    Testnet4,
-    /// Bitcoin.
-    Mainnet,
-}
+use crate::Chain;
 
 /// How to open an [`Engine`](crate::Engine).
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The node's directory; made if missing. Holds the lock, the journal and `regtest/`, which is
-    /// laid out like a Bitcoin Core network directory.
+    /// The node's directory; made if missing. Holds the lock, the journal and a folder named as the
+    /// chain, which is laid out like a Bitcoin Core network directory.
     pub dir: PathBuf,
     /// The chain.
     pub chain: Chain,
@@ -36,14 +24,22 @@ pub struct Settings {
     pub policy: Policy,
     /// Seconds since 1970, for the blocks that are mined here.
     pub clock: fn() -> u64,
+    /// The least work of a chain that a node without one follows.
+    pub min_chain_work: Work,
 }
 
 impl Settings {
     /// Regtest in this directory, with a journal of 64 MiB and the system's clock.
     pub fn regtest(dir: impl Into<PathBuf>) -> Self {
+        Self::of(Chain::Regtest, dir)
+    }
+
+    /// A chain in this directory, with a journal of 64 MiB and the system's clock.
+    pub fn of(chain: Chain, dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
-            chain: Chain::Regtest,
+            min_chain_work: chain.min_chain_work(),
+            chain,
             journal_limit_bytes: 64 << 20,
             policy: Policy::default(),
             clock: system_clock,
@@ -76,6 +72,8 @@ pub struct Info {
     pub max_events: u32,
     /// The size at which the journal is emptied.
     pub journal_limit_bytes: u64,
+    /// The least work of a chain that a node without one follows.
+    pub min_chain_work: Work,
 }
 
 /// The end of the best chain.

@@ -22,8 +22,6 @@ pub struct BlockTemplate {
     pub selection: Selection,
     /// Changes whenever the tip or the mempool does.
     pub id: String,
-    /// The earliest time that is valid.
-    pub min_time: u32,
 }
 
 /// What a step of the index means for the mempool.
@@ -97,15 +95,11 @@ impl Inner {
     pub fn template(&self, room: Room) -> Result<BlockTemplate, EngineError> {
         self.follow()?;
         let plan = self.with_chain(|chain| Ok(self.plan(kernel::tip(chain))))?;
-        let min_time = self.with_chain(|chain| {
-            Ok(kernel::median_time_past(kernel::tip(chain)).saturating_add(1))
-        })?;
         let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);
         Ok(BlockTemplate {
             id: template_id(plan.prev, pool.sequence()),
             selection: pool.select(room),
             plan,
-            min_time,
         })
     }
 

@@ -5,7 +5,7 @@ use bitcoin::block::Header;
 use bitcoin::consensus::encode::deserialize;
 use bllvm_mempool::{Chain as _, Reject, check_proposal};
 
-use crate::{BlockPlan, Engine, EngineError, Verdict, kernel};
+use crate::{Difficulty, Engine, EngineError, Verdict, kernel};
 
 /// How far ahead of our clock a block's time may be.
 const MAX_AHEAD: u64 = 2 * 60 * 60;
@@ -31,9 +31,13 @@ impl Engine {
         if known {
             return Ok(Verdict::Duplicate);
         }
-        let plan = self
-            .inner
-            .with_chain(|chain| Ok(self.inner.plan(kernel::tip(chain))))?;
+        let (plan, difficulty) = self.inner.with_chain(|chain| {
+            let tip = kernel::tip(chain);
+            Ok((
+                self.inner.plan(tip),
+                kernel::difficulty(tip, self.inner.rules),
+            ))
+        })?;
         if block.header.prev_blockhash != plan.prev {
             return Ok(refused(&Reject::new("inconclusive-not-best-prevblk")));
         }
@@ -46,7 +50,7 @@ impl Engine {
             });
         }
         let judged = self.inner.with_view(|view, _| {
-            if let Err(reject) = check_header(&block.header, &plan, view.median_time(), now) {
+            if let Err(reject) = check_header(&block.header, &difficulty, view.median_time(), now) {
                 return Ok(Err(reject));
             }
             check_proposal(&block, view, plan.subsidy().to_sat())
@@ -67,17 +71,23 @@ fn refused(reject: &Reject) -> Verdict {
 
 fn check_header(
     header: &Header,
-    plan: &BlockPlan,
+    difficulty: &Difficulty,
     median_time: u32,
     now: u64,
 ) -> Result<(), Reject> {
-    if header.bits != plan.bits {
+    if header.bits != difficulty.next_bits(header.time) {
         return Err(Reject::with("bad-diffbits", "incorrect proof of work"));
     }
     if header.time <= median_time {
         return Err(Reject::with(
             "time-too-old",
             "block's timestamp is too early",
+        ));
+    }
+    if difficulty.warps(header.time) {
+        return Err(Reject::with(
+            "time-timewarp-attack",
+            "block's timestamp is too early on diff adjustment block",
         ));
     }
     if u64::from(header.time) > now + MAX_AHEAD {

@@ -1,11 +1,13 @@
 //! Everything that is asked of the chain without changing it.
 
-use bitcoin::{BlockHash, CompactTarget, TxOut};
+use std::sync::PoisonError;
+
+use bitcoin::{BlockHash, TxOut, Work};
 use bitcoinkernel::{BlockTreeEntry, prelude::*};
 
 use crate::{
     BlockId, BlockPlan, ChainDelta, ChainEvent, Engine, EngineError, HeaderInfo, Info, SpentOutput,
-    Tip, kernel, writer::Inner,
+    Standing, Tip, kernel, writer::Inner,
 };
 
 impl Engine {
@@ -25,7 +27,7 @@ impl Engine {
                 header: kernel::header(tip)?,
                 time: tip.header().timestamp(),
                 median_time_past: kernel::median_time_past(tip),
-                chain_work: regtest_work(height),
+                chain_work: self.inner.work(tip).to_be_bytes(),
             })
         })
     }
@@ -180,24 +182,41 @@ impl Engine {
             Ok(kernel::entry(chain, parent).map(|entry| self.inner.plan(entry)))
         })
     }
+
+    /// Where the chain that ends in a block stands, for the headers after it; `None` if the block
+    /// is not known.
+    pub fn standing(&self, hash: &BlockHash) -> Result<Option<Standing>, EngineError> {
+        self.inner.with_chain(|chain| {
+            Ok(kernel::entry(chain, hash).map(|entry| Standing {
+                hash: *hash,
+                work: self.inner.work(entry),
+                difficulty: kernel::difficulty(entry, self.inner.rules),
+            }))
+        })
+    }
 }
 
 impl Inner {
     pub(crate) fn plan(&self, parent: BlockTreeEntry<'_>) -> BlockPlan {
         let now = u32::try_from((self.settings.clock)()).unwrap_or(u32::MAX);
-        let earliest = kernel::median_time_past(parent).saturating_add(1);
+        let difficulty = kernel::difficulty(parent, self.rules);
+        let min_time = kernel::median_time_past(parent)
+            .saturating_add(1)
+            .max(difficulty.unwarped().unwrap_or(0));
+        let time = now.max(min_time);
         BlockPlan {
             prev: kernel::hash(parent),
             height: kernel::height(parent) + 1,
-            time: now.max(earliest),
-            bits: CompactTarget::from_consensus(parent.header().bits()),
+            time,
+            min_time,
+            bits: difficulty.next_bits(time),
+            halving: self.rules.halving,
         }
     }
-}
 
-/// Every regtest block stands for two hashes, since its target never changes.
-fn regtest_work(height: u32) -> [u8; 32] {
-    let mut work = [0; 32];
-    work[24..].copy_from_slice(&(2 * (u64::from(height) + 1)).to_be_bytes());
-    work
+    /// The work of the chain that ends in a block.
+    pub(crate) fn work(&self, entry: BlockTreeEntry<'_>) -> Work {
+        let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
+        works.of(entry)
+    }
 }

@@ -14,7 +14,7 @@ use bitcoin::BlockHash;
 use bitcoinkernel::{ChainstateManager, Context};
 
 use crate::{
-    EngineError, Opening,
+    Chain, EngineError, Opening,
     callbacks::{Report, capture},
     journal::{Journal, Scan},
     kernel,
@@ -29,9 +29,9 @@ pub struct Places {
 }
 
 impl Places {
-    /// As Bitcoin Core lays out `<datadir>/regtest`.
-    pub fn regtest(dir: &Path) -> Self {
-        let data = dir.join("regtest");
+    /// As Bitcoin Core lays out `<datadir>/<chain>`.
+    pub fn of(chain: &Chain, dir: &Path) -> Self {
+        let data = dir.join(chain.name());
         Self {
             blocks: data.join("blocks"),
             data,

@@ -31,7 +31,9 @@ use crate::{
     mining::{self, Mark},
     recovery::{self, Places, recover},
     replay::Guard,
+    rules::Rules,
     verdict::{Evidence, judge},
+    works::Works,
 };
 
 /// What all handles on one engine share.
@@ -56,8 +58,12 @@ pub struct Inner {
     pub observer: Observer,
     /// Where the kernel keeps its files.
     pub places: Places,
-    /// The chain's rules.
+    /// The chain's rules, as the kernel has them.
     pub params: ChainParams,
+    /// The chain's numbers.
+    pub rules: Rules,
+    /// What is known of the work of chains.
+    pub works: Mutex<Works>,
     /// What the kernel works in; last, so that it is dropped last.
     pub context: Context,
 }

@@ -194,6 +194,7 @@ fn start_node(config: &Config, life: &Lifecycle, stop: &CancellationToken) -> No
     match (config.node.backend, std::env::current_exe()) {
         (Backend::Embedded, Ok(program)) => {
             let settings = EmbeddedSettings {
+                chain: config.node.chain.clone(),
                 peers: config.node.peers.clone(),
                 ..EmbeddedSettings::new(program, config.node.dir.clone())
             };

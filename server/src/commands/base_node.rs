@@ -14,6 +14,12 @@ pub struct BaseNode {
     /// Its directory
     #[arg(long)]
     pub dir: PathBuf,
+    /// The chain: regtest, signet or testnet4
+    #[arg(long, default_value = "regtest")]
+    pub chain: String,
+    /// Of a signet of one's own, the script that every block satisfies
+    #[arg(long)]
+    pub signet_challenge: Option<String>,
     /// A peer to call; may be repeated
     #[arg(long)]
     pub connect: Vec<SocketAddr>,
@@ -33,13 +39,18 @@ impl BaseNode {
     #[cfg(feature = "kernel")]
     pub async fn run(self) -> Result<()> {
         start_telemetry();
+        let challenge = self.signet_challenge.as_deref();
+        let challenge = challenge.map(crate::node::parse_challenge).transpose();
+        let chain = challenge
+            .and_then(|challenge| crate::node::EmbeddedChain::named(&self.chain, challenge))
+            .map_err(anyhow::Error::msg)?;
         let peers = crate::node::PeerSettings {
             connect: self.connect,
             listen: self.listen,
             max_inbound: self.max_inbound,
             patience: std::time::Duration::from_millis(self.patience_ms),
         };
-        Ok(crate::node::child::serve(self.dir, peers).await?)
+        Ok(crate::node::child::serve(self.dir, chain, peers).await?)
     }
 
     /// Says that there is none in this build.

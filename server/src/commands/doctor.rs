@@ -387,7 +387,11 @@ async fn base_node(report: &mut Report, config: &Config) {
         Backend::Embedded if cfg!(feature = "kernel") => {
             report.ok(
                 "backend",
-                format!("embedded, blocks in {}", config.node.dir.display()),
+                format!(
+                    "embedded, {}, blocks in {}",
+                    config.node.chain.name(),
+                    config.node.dir.display()
+                ),
             );
         }
         Backend::Embedded => report.fail(

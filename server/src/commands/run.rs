@@ -56,7 +56,7 @@ async fn welcome(running: &Running, options: &Options) -> Result<()> {
         format!("{facts}\n")
     } else {
         let base_node = match (config.node.backend, &config.node.core) {
-            (Backend::Embedded, _) => "embedded, regtest".to_owned(),
+            (Backend::Embedded, _) => format!("embedded, {}", config.node.chain.name()),
             (Backend::Core, Some(core)) => format!("Bitcoin Core at {}, {}", core.url, core.chain),
             (Backend::Core, None) | (Backend::None, _) => {
                 "none: modules run without a chain".to_owned()

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use bitcoin::ScriptBuf;
+
 use super::reader::{self, Key, Reader};
 use crate::node::{CoreSettings, Credentials};
 
@@ -42,7 +44,12 @@ pub(super) const ZMQ: Key = Key::derived(
 );
 
 /// The settings, where they make sense together.
-pub(super) fn read(reader: &mut Reader, chain: &str, home: Option<&Path>) -> Option<CoreSettings> {
+pub(super) fn read(
+    reader: &mut Reader,
+    chain: &str,
+    challenge: Option<&ScriptBuf>,
+    home: Option<&Path>,
+) -> Option<CoreSettings> {
     let url = reader.optional(URL.path, url);
     let cookie = reader.path(COOKIE.path);
     let user = reader.optional(USER.path, reader::text);
@@ -73,6 +80,7 @@ pub(super) fn read(reader: &mut Reader, chain: &str, home: Option<&Path>) -> Opt
     Some(CoreSettings {
         url: url.unwrap_or_else(|| format!("http://127.0.0.1:{port}")),
         chain: chain.to_owned(),
+        challenge: challenge.cloned(),
         credentials,
         poll,
         call_deadline,

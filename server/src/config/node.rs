@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use bitcoin::ScriptBuf;
+
 use super::reader::{self, Key, Reader};
 use super::{core, peers};
-use crate::node::{CoreSettings, PeerSettings};
+use crate::node::{CoreSettings, EmbeddedChain, PeerSettings, parse_challenge};
 
 const BACKEND: Key = Key::new(
     "node.backend",
@@ -14,17 +16,23 @@ const BACKEND: Key = Key::new(
 const CHAIN: Key = Key::new(
     "node.chain",
     "\"regtest\"",
-    "The chain. The embedded node runs `regtest`; a Bitcoin Core must be on the one that is named\nhere: `main`, `test`, `testnet4`, `signet` or `regtest`.",
+    "The chain. The embedded node runs `regtest`, `signet` or `testnet4`; a Bitcoin Core must be on\nthe one that is named here: `main`, `test`, `testnet4`, `signet` or `regtest`.",
+);
+const CHALLENGE: Key = Key::new(
+    "node.signet_challenge",
+    "\"\"",
+    "Of a signet of one's own, the script that its blocks satisfy, in hex (BIP 325); empty for the\npublic signet.",
 );
 const DIR: Key = Key::derived(
     "node.dir",
     "\"/var/lib/bllvm/node\"",
-    "Where the embedded node keeps its blocks. Default: `node` in the data directory.",
+    "Where the embedded node keeps its blocks. Default: a folder for each chain in the data\ndirectory, which is `node` for regtest.",
 );
 
 pub(super) const KEYS: &[Key] = &[
     BACKEND,
     CHAIN,
+    CHALLENGE,
     DIR,
     core::URL,
     core::COOKIE,
@@ -55,6 +63,8 @@ pub enum Backend {
 pub struct Node {
     /// Which one.
     pub backend: Backend,
+    /// The chain that the embedded node works on.
+    pub chain: EmbeddedChain,
     /// The embedded node's directory.
     pub dir: PathBuf,
     /// The embedded node's peers.
@@ -67,26 +77,26 @@ impl Node {
     pub(super) fn read(reader: &mut Reader, data_dir: &Path, home: Option<&Path>) -> Self {
         let backend = reader.get(&BACKEND, backend);
         let chain = reader.get(&CHAIN, chain);
-        if backend == Backend::Embedded && chain != "regtest" {
-            let way_out = match chain.as_str() {
-                "main" => "; mainnet is Bitcoin Core's: set `node.backend` to \"core\"",
-                _ => "; `node.backend = \"core\"` takes a running Bitcoin Core on it",
-            };
-            reader.refuse(
-                CHAIN.path,
-                format!(
-                    "must be \"regtest\", the only chain that the embedded node runs today, not \"{chain}\"{way_out}"
-                ),
-            );
+        let challenge = reader.get(&CHALLENGE, challenge);
+        if challenge.is_some() && chain != "signet" {
+            let text = format!("is of a signet, and `node.chain` is \"{chain}\"; leave it out");
+            reader.refuse(CHALLENGE.path, text);
         }
-        let core = core::read(reader, &chain, home);
+        let core = core::read(reader, &chain, challenge.as_ref(), home);
+        let embedded = EmbeddedChain::named(&chain, challenge).unwrap_or_else(|why| {
+            if backend == Backend::Embedded {
+                reader.refuse(CHAIN.path, why);
+            }
+            EmbeddedChain::default()
+        });
         Self {
             backend,
             peers: peers::read(reader),
             core: core.filter(|_| backend == Backend::Core),
             dir: reader
                 .path(DIR.path)
-                .unwrap_or_else(|| data_dir.join("node")),
+                .unwrap_or_else(|| data_dir.join(embedded.folder())),
+            chain: embedded,
         }
     }
 }
@@ -101,6 +111,13 @@ fn backend(value: &toml::Value) -> Result<Backend, String> {
             other.escape_debug()
         )),
     }
+}
+
+fn challenge(value: &toml::Value) -> Result<Option<ScriptBuf>, String> {
+    let text = reader::text(value)?;
+    (!text.is_empty())
+        .then(|| parse_challenge(&text))
+        .transpose()
 }
 
 fn chain(value: &toml::Value) -> Result<String, String> {

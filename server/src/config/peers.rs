@@ -32,7 +32,7 @@ pub(super) fn read(reader: &mut Reader) -> PeerSettings {
         reader.refuse(
             LISTEN.path,
             format!(
-                "{address} can be reached by strangers; the embedded node runs a test network of your own: listen on 127.0.0.1, and lead friends there through a tunnel"
+                "{address} can be reached by strangers; the embedded node is for those that you know: listen on 127.0.0.1, and lead friends there through a tunnel"
             ),
         );
     }

@@ -96,6 +96,40 @@ fn every_problem_is_told_at_once() {
 }
 
 #[test]
+fn the_embedded_node_runs_test_networks_and_says_what_it_does_not() {
+    let node = |flags: &[&str]| with("", &[], flags).unwrap().node;
+    assert!(node(&[]).dir.ends_with("node"));
+    let signet = node(&["node.chain=signet"]);
+    assert!(signet.dir.ends_with("node-signet") && signet.chain.challenge().is_none());
+    let own = ["node.chain=signet", "node.signet_challenge=\"51\""];
+    assert!(node(&own).dir.ends_with("node-signet-54d26fbd"));
+    assert_eq!(node(&["node.chain=testnet4"]).chain.name(), "testnet4");
+
+    let refusals: [(&[&str], &str); 4] = [
+        (
+            &["node.chain=main"],
+            "`node.chain` \"main\" is Bitcoin Core's",
+        ),
+        (
+            &["node.chain=test"],
+            "`node.chain` must be \"regtest\", \"signet\" or \"testnet4\"",
+        ),
+        (
+            &["node.signet_challenge=\"51\""],
+            "`node.chain` is \"regtest\"; leave it out",
+        ),
+        (
+            &["node.chain=signet", "node.signet_challenge=\"5x\""],
+            "\"5x\" is no hex",
+        ),
+    ];
+    for (flags, part) in refusals {
+        let error = refusal("", &[], flags);
+        assert!(error.contains(part), "{part} is missing in\n{error}");
+    }
+}
+
+#[test]
 fn it_listens_beyond_this_machine_only_on_an_explicit_word() {
     let error = refusal("", &[], &["http.listen=0.0.0.0:8480"]);
     assert!(error.contains("allow_remote_without_tls"), "{error}");

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bitcoin::BlockHash;
+use bllvm_ipc::types::NetworkInfo;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -126,9 +127,13 @@ struct Import {
 impl Import {
     async fn run(mut self) -> Result<Value, Failure> {
         self.step("looking through the files", 0, 0).await;
-        let chain = self.chain().await?;
+        let info = self.chain().await?;
         let (files, cancel) = (Arc::clone(&self.files), self.cancel.clone());
-        let looked = blocking(move || files.blocks(&chain, || cancel.is_cancelled())).await;
+        let looked = blocking(move || {
+            let challenge = info.signet_challenge.map(|script| script.0.into());
+            files.blocks(&info.chain, challenge.as_ref(), || cancel.is_cancelled())
+        })
+        .await;
         let places = looked
             .map_err(|error| interrupted(&error.to_string()))?
             .map_err(|error| unusable(&error))?;
@@ -161,10 +166,10 @@ impl Import {
     }
 
     /// The chain of the base node, once it answers.
-    async fn chain(&self) -> Result<String, Failure> {
+    async fn chain(&self) -> Result<NetworkInfo, Failure> {
         self.ready().await?;
         let info = self.control.0.parts.read_node.info().await;
-        info.map(|info| info.chain).map_err(|error| failed(&error))
+        info.map_err(|error| failed(&error))
     }
 
     async fn take(&self, place: &Place, count: &mut Count) -> Result<(), Failure> {

@@ -52,6 +52,9 @@ pub(super) async fn info(face: &Face, _: &Caller, _: Args) -> Outcome {
         "pruned": status.pruned_below.is_some(),
         "warnings": status.warnings,
     });
+    if let Some(challenge) = &info.signet_challenge {
+        shown["signet_challenge"] = json!(challenge);
+    }
     if let Some(lowest) = status.pruned_below {
         shown["pruneheight"] = json!(lowest);
     }

@@ -143,8 +143,9 @@ pub(super) async fn block_template(face: &Face, _: &Caller, args: Args) -> Outco
     }
     let rules = request.get("rules").and_then(Value::as_array);
     let knows = |rule: &str| rules.is_some_and(|rules| rules.iter().any(|own| own == rule));
-    let chain = face.node().info().await?.chain;
-    if chain == "signet" && !knows("signet") {
+    let info = face.node().info().await?;
+    let signet = info.chain == "signet";
+    if signet && !knows("signet") {
         let text = "getblocktemplate must be called with the signet rule set (call with {\"rules\": [\"segwit\", \"signet\"]})";
         return Err(Refusal::new(PARAMETER, text));
     }
@@ -162,7 +163,11 @@ pub(super) async fn block_template(face: &Face, _: &Caller, args: Args) -> Outco
         longpoll_id,
     };
     let template = face.submit().template(wanted).await.map_err(no_mempool)?;
-    template_json(&template, face.now_seconds(), chain == "signet")
+    let mut shown = template_json(&template, face.now_seconds(), signet)?;
+    if let Some(challenge) = info.signet_challenge {
+        shown["signet_challenge"] = json!(challenge);
+    }
+    Ok(shown)
 }
 
 fn template_json(template: &Template, now: i64, signet: bool) -> Outcome {

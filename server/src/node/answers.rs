@@ -8,7 +8,7 @@ use bllvm_kernel_node::{
     BlockId, ChainEvent, Engine, EngineError, HeaderInfo, SpentOutput, Verdict,
 };
 
-use super::{ChainStatus, ChainStep, NodeError, unconfirmed, wire};
+use super::{ChainStatus, ChainStep, EmbeddedChain, NodeError, unconfirmed, wire};
 
 /// A tip that is older is far from the present.
 const FRESH_SECONDS: u64 = 24 * 60 * 60;
@@ -243,16 +243,22 @@ pub(super) fn verify(
     Ok(t::ScriptVerdict { valid, reason })
 }
 
-pub(super) fn info(engine: &Engine, peers: u32, p2p_address: Option<String>) -> t::NetworkInfo {
+pub(super) fn info(
+    engine: &Engine,
+    chain: &EmbeddedChain,
+    peers: u32,
+    p2p_address: Option<String>,
+) -> t::NetworkInfo {
     let info = engine.info();
     t::NetworkInfo {
-        chain: "regtest".to_owned(),
+        chain: chain.name().to_owned(),
         backend: "embedded".to_owned(),
         version: info.kernel.to_owned(),
         genesis: hash_out(info.genesis),
         unsupported: Vec::new(),
         peers,
         p2p_address,
+        signet_challenge: chain.challenge().map(|script| t::Hex(script.to_bytes())),
     }
 }
 
@@ -279,9 +285,10 @@ fn verdict(verdict: Verdict) -> t::BlockVerdict {
     }
 }
 
-pub(super) fn chain_status(engine: &Engine) -> Result<ChainStatus, NodeError> {
+/// `offered` is the height of the best chain that a peer offers.
+pub(super) fn chain_status(engine: &Engine, offered: u32) -> Result<ChainStatus, NodeError> {
     let tip = engine.tip().map_err(fault)?;
-    let headers = engine.best_header_height().map_err(fault)?;
+    let headers = engine.best_header_height().map_err(fault)?.max(offered);
     let now = engine.mempool(|_, now| now);
     let age = now.saturating_sub(tip.time.into());
     Ok(ChainStatus {

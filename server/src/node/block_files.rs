@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use bitcoin::block::Header;
 use bitcoin::consensus::deserialize;
-use bitcoin::p2p::Magic;
-use bitcoin::{BlockHash, Network};
+use bitcoin::{BlockHash, ScriptBuf};
+
+use super::embedded_chain::magic;
 
 const HEADER_BYTES: u32 = 80;
 /// The most that a block takes on the wire.
@@ -58,7 +59,7 @@ pub enum BlockFilesError {
         size: u32,
     },
     /// Something else than a block.
-    #[error("{} holds no block at byte {offset}: it is damaged, is no block file, or lacks its `{KEY}`", path.display())]
+    #[error("{} holds no block at byte {offset}: it is damaged, is no block file, is of another signet, or lacks its `{KEY}`", path.display())]
     NoBlock {
         /// The file.
         path: PathBuf,
@@ -147,14 +148,19 @@ impl BlockFiles {
     pub fn blocks(
         &self,
         chain: &str,
+        challenge: Option<&ScriptBuf>,
         cancelled: impl Fn() -> bool,
     ) -> Result<Vec<Place>, BlockFilesError> {
+        let expected = Expected {
+            chain,
+            magic: magic(chain, challenge).to_bytes(),
+        };
         let mut found = Vec::new();
         for (number, path) in self.files.iter().enumerate() {
             if cancelled() {
                 return Err(BlockFilesError::Cancelled);
             }
-            self.look_through(number, path, chain, &mut found)?;
+            self.look_through(number, path, &expected, &mut found)?;
         }
         Ok(parents_first(found))
     }
@@ -189,7 +195,7 @@ impl BlockFiles {
         &self,
         number: usize,
         path: &Path,
-        chain: &str,
+        expected: &Expected<'_>,
         found: &mut Vec<Place>,
     ) -> Result<(), BlockFilesError> {
         let file = File::open(path).map_err(unreadable(path))?;
@@ -204,8 +210,8 @@ impl BlockFiles {
             }
             self.unmix(&mut start, at);
             let (magic, size) = start.split_at(4);
-            if got >= 4 && magic != magic_of(chain) {
-                return Err(foreign(path, at, magic, chain));
+            if got >= 4 && magic != expected.magic {
+                return Err(foreign(path, at, magic, expected.chain));
             }
             let size = size.try_into().map_or(0, u32::from_le_bytes);
             if got == 8 && !(HEADER_BYTES..=MAX_BLOCK_BYTES).contains(&size) {
@@ -292,9 +298,14 @@ fn only_zeros(file: &mut impl Read) -> io::Result<bool> {
     }
 }
 
+/// What the files must be of.
+struct Expected<'a> {
+    chain: &'a str,
+    magic: [u8; 4],
+}
+
 fn magic_of(chain: &str) -> [u8; 4] {
-    let network = Network::from_core_arg(chain).unwrap_or(Network::Regtest);
-    Magic::from(network).to_bytes()
+    magic(chain, None).to_bytes()
 }
 
 fn foreign(path: &Path, offset: u64, magic: &[u8], chain: &str) -> BlockFilesError {
@@ -343,6 +354,7 @@ fn parents_first(found: Vec<Place>) -> Vec<Place> {
 
 #[cfg(test)]
 mod tests {
+    use bitcoin::Network;
     use bitcoin::consensus::serialize;
     use bitcoin::constants::genesis_block;
     use bitcoin::hashes::Hash as _;
@@ -382,7 +394,7 @@ mod tests {
         }
         let files = BlockFiles::find(dir.path())?;
         assert_eq!(files.count(), 1);
-        let blocks = files.blocks("regtest", || false)?;
+        let blocks = files.blocks("regtest", None, || false)?;
         for place in &blocks {
             let block: bitcoin::Block = deserialize(&files.read(place)?).unwrap();
             assert_eq!(block.block_hash(), place.hash);

@@ -17,8 +17,9 @@ use bllvm_ipc::{
     Connection, ErrorReply, EventClass, EventEnvelope, Handler, Incoming, Method, Raw, Reply,
     Stream,
 };
+use bllvm_kernel_node::bitcoin::Network;
 use bllvm_kernel_node::{
-    ChainEvent, Engine, EngineError, Settings, anyone_can_spend, parse_address,
+    Chain, ChainEvent, Engine, EngineError, Settings, anyone_can_spend, parse_address,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ use super::wire::{
     self, ChainSince, CheckBlock, Close, EntryOf, HashAt, MEMPOOL, MINED, MOVED, Mine,
     StatusOfChain, StatusOfMempool,
 };
-use super::{NodeError, PeerSettings, unconfirmed};
+use super::{EmbeddedChain, NodeError, PeerSettings, unconfirmed};
 
 const MAX_MINED_AT_ONCE: u32 = 1000;
 /// How long a template that the caller has is waited out.
@@ -61,20 +62,24 @@ pub enum ChildError {
 ///
 /// # Errors
 /// [`ChildError`]; the host was told by a goodbye where it could be.
-pub fn run(dir: PathBuf, peers: PeerSettings) -> Result<(), ChildError> {
+pub fn run(dir: PathBuf, chain: EmbeddedChain, peers: PeerSettings) -> Result<(), ChildError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     runtime
         .map_err(ChildError::NoChannel)?
-        .block_on(serve(dir, peers))
+        .block_on(serve(dir, chain, peers))
 }
 
 /// Serves the engine in `dir` until the host goes.
 ///
 /// # Errors
 /// [`ChildError`]; the host was told by a goodbye where it could be.
-pub async fn serve(dir: PathBuf, peers: PeerSettings) -> Result<(), ChildError> {
+pub async fn serve(
+    dir: PathBuf,
+    chain: EmbeddedChain,
+    peers: PeerSettings,
+) -> Result<(), ChildError> {
     let stdin = std::io::stdin()
         .as_fd()
         .try_clone_to_owned()
@@ -83,7 +88,7 @@ pub async fn serve(dir: PathBuf, peers: PeerSettings) -> Result<(), ChildError> 
     let limits = wire::limits();
     let hello = Hello::new("base-node", env!("CARGO_PKG_VERSION"));
     handshake::greet(&stream, &limits, &hello).await?;
-    let server = Arc::new(Server::default());
+    let server = Arc::new(Server::new(chain.clone()));
     let connection = Connection::start(stream, limits, server.clone());
 
     let (step_sender, mut steps) = tokio::sync::mpsc::unbounded_channel();
@@ -93,7 +98,7 @@ pub async fn serve(dir: PathBuf, peers: PeerSettings) -> Result<(), ChildError> 
             // A host that is gone needs no news.
             let _ = step_sender.send(());
         });
-        Engine::open(Settings::regtest(dir), observer)
+        Engine::open(Settings::of(engine_chain(chain), dir), observer)
     })
     .await
     .map_err(|_| ChildError::Lost)?;
@@ -155,7 +160,8 @@ async fn start_peers(
         }
     });
     let listen = settings.listen;
-    let net = Net::new(engine.clone(), settings, nonce(), pool_moved);
+    let magic = server.chain.magic();
+    let net = Net::new(engine.clone(), settings, magic, nonce(), pool_moved);
     match peers::start(&net, stop).await {
         Ok(Some(address)) => {
             tracing::info!(%address, "listening for peers");
@@ -170,12 +176,21 @@ async fn start_peers(
     net
 }
 
+fn engine_chain(chain: EmbeddedChain) -> Chain {
+    match chain {
+        EmbeddedChain::Regtest => Chain::Regtest,
+        EmbeddedChain::Signet { challenge } => Chain::Signet { challenge },
+        EmbeddedChain::Testnet4 => Chain::Testnet4,
+    }
+}
+
 /// By it we know ourselves among those who call. Without randomness, nobody is known.
 fn nonce() -> u64 {
     getrandom::u64().unwrap_or_default()
 }
 
 struct Server {
+    chain: EmbeddedChain,
     engine: OnceLock<Engine>,
     /// The peers.
     net: OnceLock<Arc<Net>>,
@@ -191,9 +206,10 @@ struct Server {
     closed: CancellationToken,
 }
 
-impl Default for Server {
-    fn default() -> Self {
+impl Server {
+    fn new(chain: EmbeddedChain) -> Self {
         Self {
+            chain,
             engine: OnceLock::new(),
             net: OnceLock::new(),
             p2p_address: OnceLock::new(),
@@ -205,9 +221,7 @@ impl Default for Server {
             closed: CancellationToken::new(),
         }
     }
-}
 
-impl Server {
     fn announce(&self, connection: &Connection, kind: &str, data: serde_json::Value) {
         let event = EventEnvelope {
             seq: self.events.fetch_add(1, Ordering::Relaxed) + 1,
@@ -323,6 +337,7 @@ impl Server {
     fn mine(&self, connection: &Connection, request: &Incoming) -> Reply {
         let (connection, cancelled) = (connection.clone(), CancelOnDrop::default());
         let flag = cancelled.0.clone();
+        let chain = self.chain.name();
         let reply = self.on_engine::<Mine>(
             request,
             move |engine, wire::MineNumbered { number, request }| {
@@ -332,10 +347,14 @@ impl Server {
                         request.count
                     )));
                 }
+                if chain != "regtest" {
+                    return Err(params(format!(
+                        "blocks are mined at once on regtest only; this is {chain}"
+                    )));
+                }
                 let script = match &request.address {
-                    Some(address) => {
-                        parse_address(address).map_err(|e| params(format!("`address`: {e}")))?
-                    }
+                    Some(address) => parse_address(address, Network::Regtest)
+                        .map_err(|e| params(format!("`address`: {e}")))?,
                     None => anyone_can_spend(),
                 };
                 let mut progress = |done: u32| {
@@ -434,8 +453,9 @@ impl Handler for Server {
                 let count = self.net.get().map_or(0, |net| net.peers().len());
                 let count = u32::try_from(count).unwrap_or(u32::MAX);
                 let address = self.p2p_address.get().cloned();
+                let chain = self.chain.clone();
                 self.on_engine::<m::NetworkInfo>(request, move |engine, _| {
-                    Ok(answers::info(&engine, count, address))
+                    Ok(answers::info(&engine, &chain, count, address))
                 })
             }
             m::NetworkPeers::ID => {
@@ -446,7 +466,10 @@ impl Handler for Server {
                 answers::check(&engine, &block.0)
             }),
             StatusOfChain::ID => {
-                self.on_engine::<StatusOfChain>(request, |engine, _| answers::chain_status(&engine))
+                let offered = self.net.get().map_or(0, |net| net.best_offer());
+                self.on_engine::<StatusOfChain>(request, move |engine, _| {
+                    answers::chain_status(&engine, offered)
+                })
             }
             StatusOfMempool::ID => self.on_engine::<StatusOfMempool>(request, |engine, _| {
                 Ok(unconfirmed::status(&engine))

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::wire::{self, Close, MEMPOOL, MINED, MOVED};
-use super::{NodeError, NodeState, PeerSettings};
+use super::{EmbeddedChain, NodeError, NodeState, PeerSettings};
 
 /// Where and how the child runs.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct EmbeddedSettings {
     pub program: PathBuf,
     /// The node's own directory.
     pub dir: PathBuf,
+    /// The chain that it works on.
+    pub chain: EmbeddedChain,
     /// Its peers.
     pub peers: PeerSettings,
     /// How long it may take to open its data before it counts as hung.
@@ -43,11 +45,12 @@ pub struct EmbeddedSettings {
 }
 
 impl EmbeddedSettings {
-    /// The given program and directory with generous deadlines.
+    /// The given program and directory, regtest, and generous deadlines.
     pub fn new(program: PathBuf, dir: PathBuf) -> Self {
         Self {
             program,
             dir,
+            chain: EmbeddedChain::default(),
             peers: PeerSettings::default(),
             open_deadline: Duration::from_mins(10),
             call_deadline: Duration::from_mins(1),
@@ -220,6 +223,7 @@ async fn run_once(shared: &Arc<Shared>, stop: &CancellationToken) -> Result<Stri
         .arg("base-node")
         .arg("--dir")
         .arg(&settings.dir)
+        .args(settings.chain.to_args())
         .args(settings.peers.to_args())
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())

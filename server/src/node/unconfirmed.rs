@@ -234,7 +234,6 @@ pub(super) fn template(engine: &Engine, room: Room) -> Result<t::Template, NodeE
         plan,
         selection,
         id,
-        min_time,
     } = engine.template(room).map_err(fault)?;
     let transactions = selection.transactions.iter();
     let fees = transactions.clone().map(|(_, fee)| *fee);
@@ -245,7 +244,7 @@ pub(super) fn template(engine: &Engine, room: Room) -> Result<t::Template, NodeE
         prev: hash_out(plan.prev),
         height: plan.height,
         bits: plan.bits.to_consensus(),
-        min_time,
+        min_time: plan.min_time,
         coinbase_value_sat: plan.subsidy().to_sat() + selection.fee,
         transactions: transactions
             .map(|(transaction, _)| t::Hex(serialize(&**transaction)))

@@ -60,6 +60,7 @@ fn embedded() -> Bench {
 /// Settings for the face of a server.
 pub fn settings_for(server: &TestServer) -> CoreSettings {
     CoreSettings {
+        challenge: None,
         url: server.face("").url,
         chain: "regtest".to_owned(),
         credentials: Credentials::Cookie(server.data_dir().join(".cookie")),
@@ -100,6 +101,7 @@ fn core_on_bitcoind(bitcoind: Bitcoind) -> Bench {
     let settings = CoreSettings {
         url: bitcoind.url(),
         chain: "regtest".to_owned(),
+        challenge: None,
         credentials: Credentials::Cookie(bitcoind.cookie()),
         poll: Duration::from_millis(20),
         call_deadline: Duration::from_mins(1),

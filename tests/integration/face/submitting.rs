@@ -52,7 +52,9 @@ fn assemble(template: &Value) -> Block {
         prev: hash_of(&template["previousblockhash"]),
         height: template["height"].as_u64().unwrap().try_into().unwrap(),
         time: template["curtime"].as_u64().unwrap().try_into().unwrap(),
+        min_time: template["mintime"].as_u64().unwrap().try_into().unwrap(),
         bits: CompactTarget::from_consensus(bits),
+        halving: 150,
     };
     let pays = Amount::from_sat(template["coinbasevalue"].as_u64().unwrap());
     let coinbase = plan.coinbase(pays, &anyone_can_spend(), 1, None);

@@ -5,6 +5,7 @@ use bitcoin::hashes::Hash as _;
 use bllvm_ipc::types::BlockHash;
 use serde_json::json;
 
+use super::CoreSettings;
 use super::rpc::{Rpc, RpcError};
 use super::shapes::{ChainInfo, NetworkInfo};
 
@@ -12,7 +13,8 @@ use super::shapes::{ChainInfo, NetworkInfo};
 const OLDEST: u32 = 260_000;
 
 /// Checks version and chain; the error says what is wrong and the way out.
-pub(super) async fn check(rpc: &Rpc, chain: &str) -> Result<(), RpcError> {
+pub(super) async fn check(rpc: &Rpc, settings: &CoreSettings) -> Result<(), RpcError> {
+    let chain = settings.chain.as_str();
     let network: NetworkInfo = rpc.call("getnetworkinfo", json!([])).await?;
     if network.version < OLDEST {
         return Err(RpcError::Away(format!(
@@ -26,6 +28,15 @@ pub(super) async fn check(rpc: &Rpc, chain: &str) -> Result<(), RpcError> {
         return Err(RpcError::Away(format!(
             "this Bitcoin Core is on the chain `{}`, and `node.chain` says `{chain}`; set one of them right",
             info.chain
+        )));
+    }
+    if let (Some(wanted), Some(found)) = (&settings.challenge, &info.signet_challenge)
+        && *wanted.as_bytes() != *found.0
+    {
+        return Err(RpcError::Away(format!(
+            "this Bitcoin Core is on the signet of the challenge {}, and `node.signet_challenge` says {}; set one of them right",
+            hex::encode(&found.0),
+            wanted.to_hex_string()
         )));
     }
     let genesis: BlockHash = rpc.call("getblockhash", json!([0])).await?;

@@ -18,6 +18,7 @@ mod zmq;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bitcoin::ScriptBuf;
 use tokio::sync::Notify;
 use tokio::sync::watch::{Receiver, Sender};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,8 @@ pub struct CoreSettings {
     pub url: String,
     /// The chain that it must be on: `main`, `test`, `testnet4`, `signet` or `regtest`.
     pub chain: String,
+    /// Of a signet, the challenge that it must have; any if none.
+    pub challenge: Option<ScriptBuf>,
     /// How we prove who we are.
     pub credentials: Credentials,
     /// The pause between two looks at its tip.
@@ -95,7 +98,7 @@ impl CoreNode {
 /// # Errors
 /// Why not, with the way out.
 pub async fn probe(settings: &CoreSettings) -> Result<(), String> {
-    let checked = identity::check(&Rpc::new(settings), &settings.chain).await;
+    let checked = identity::check(&Rpc::new(settings), settings).await;
     checked.map_err(watch::words)
 }
 

@@ -126,14 +126,22 @@ impl ReadNode for CoreNode {
     async fn info(&self) -> Result<t::NetworkInfo, NodeError> {
         let rpc = self.ready()?;
         let network: NetworkInfo = rpc.call("getnetworkinfo", json!([])).await?;
+        let chain = &self.shared.settings.chain;
+        let signet_challenge = if chain == "signet" {
+            let info: ChainInfo = rpc.call("getblockchaininfo", json!([])).await?;
+            info.signet_challenge
+        } else {
+            None
+        };
         Ok(t::NetworkInfo {
-            chain: self.shared.settings.chain.clone(),
+            chain: chain.clone(),
             backend: "core".to_owned(),
             version: network.subversion,
             genesis: chain::hash_at(rpc, 0).await?,
             unsupported: UNSUPPORTED.iter().map(ToString::to_string).collect(),
             peers: network.connections,
             p2p_address: None,
+            signet_challenge,
         })
     }
 

@@ -12,6 +12,7 @@ use crate::node::ChainStatus;
 #[derive(Debug, Deserialize)]
 pub(super) struct ChainInfo {
     pub(super) chain: String,
+    pub(super) signet_challenge: Option<t::Hex>,
     pub(super) bestblockhash: t::BlockHash,
     blocks: u32,
     headers: u32,

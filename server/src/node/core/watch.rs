@@ -41,7 +41,7 @@ pub(super) async fn watch(shared: Arc<Shared>, wake: Arc<Notify>, stop: Cancella
 /// The tip. Who was away may come back as another, so it is looked at anew.
 async fn look(shared: &Shared) -> Result<BlockHash, RpcError> {
     if *shared.state.borrow() != NodeState::Ready {
-        identity::check(&shared.rpc, &shared.settings.chain).await?;
+        identity::check(&shared.rpc, &shared.settings).await?;
     }
     shared.rpc.call("getbestblockhash", json!([])).await
 }

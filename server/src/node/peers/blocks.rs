@@ -1,8 +1,8 @@
 //! Blocks from a peer: headers first, then what they promise, if it is more than we have.
 //!
-//! Headers cost us nothing but a few hashes; blocks are asked for once the headers' chain is the
-//! longer one (on a chain whose target never changes, longer is more work). One peer at a time
-//! delivers, in order, and against a clock: who stalls loses the right, and another takes over.
+//! Headers cost us nothing but a few hashes; blocks are asked for once the headers' chain has more
+//! work than ours. One peer at a time delivers, in order, and against a clock: who stalls loses the
+//! right, and another takes over.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use bitcoin::consensus::encode::serialize;
 use bitcoin::hashes::Hash as _;
 use bitcoin::p2p::message::NetworkMessage;
 use bitcoin::p2p::message_blockdata::{GetHeadersMessage, Inventory};
-use bitcoin::{Block, BlockHash, CompactTarget};
-use bllvm_kernel_node::{BlockId, Engine, EngineError, Verdict};
+use bitcoin::{Block, BlockHash, Work};
+use bllvm_kernel_node::{BlockId, Engine, EngineError, Standing, Verdict};
 use tokio::time::Instant;
 
 use super::branch::{Branch, MAX_HEADERS};
@@ -74,6 +74,10 @@ fn locator(engine: &Engine) -> Result<Vec<BlockHash>, EngineError> {
 impl Session<'_> {
     /// Asks for the headers after ours.
     pub(super) async fn ask_headers(&mut self) -> Result<(), Fault> {
+        if self.blocks.offered.is_on_trial() && self.blocks.asked.is_some() {
+            // It would begin anew for every block that comes meanwhile.
+            return Ok(());
+        }
         let known = self.net.ask(locator).await?;
         self.send_getheaders(known)
     }
@@ -95,26 +99,32 @@ impl Session<'_> {
         };
         let below = first.prev_blockhash;
         if self.blocks.offered.last() != Some(below) {
-            let found = self
-                .net
-                .ask(move |engine| engine.header(BlockId::Hash(below)));
-            let Some(found) = found.await? else {
+            let Some((base, least)) = self.base(below).await? else {
                 self.blocks.loose += 1;
                 if self.blocks.loose > MAX_LOOSE {
                     return Fault::broke("headers that lead to nothing we know");
                 }
                 return self.ask_headers().await;
             };
-            self.blocks.offered = Branch::on(found.height);
+            self.blocks.offered = Branch::on(base, least);
         }
         self.blocks.loose = 0;
-        let bits = self.bits().await?;
-        let extended = self.blocks.offered.extend(&headers, bits);
-        extended.map_err(Fault::Broke)?;
+        let again = self.blocks.offered.extend(&headers);
+        let again = again.map_err(Fault::Broke)?;
+        if again {
+            self.blocks.more = true;
+            return self.ask_more_headers();
+        }
         self.told = self.blocks.offered.last();
         self.place.reached(self.blocks.offered.height());
         self.drop_known().await?;
         self.blocks.more = headers.len() == MAX_HEADERS;
+        if !self.blocks.more && self.blocks.offered.is_on_trial() {
+            let address = self.place.address;
+            tracing::info!(%address, "a peer's chain has less work than this network's least, and is not fetched");
+            self.blocks.offered = Branch::default();
+            return self.fetch().await;
+        }
         if self.blocks.more && self.blocks.offered.is_full() && !self.is_better().await? {
             return Fault::broke("many headers of little work");
         }
@@ -122,14 +132,16 @@ impl Session<'_> {
         self.fetch().await
     }
 
-    /// The target of every block (a test network of one's own).
-    async fn bits(&self) -> Result<CompactTarget, Fault> {
-        let header = self.net.ask(|engine| Ok(engine.tip()?.header)).await?;
-        let header: Result<Header, _> = bitcoin::consensus::encode::deserialize(&header);
-        match header {
-            Ok(header) => Ok(header.bits),
-            Err(error) => Fault::broke(format!("our own tip cannot be read: {error}")),
-        }
+    /// Where the chain up to a block that we know stands, and, while ours has too little, the work
+    /// that one must show.
+    async fn base(&self, hash: BlockHash) -> Result<Option<(Standing, Option<Work>)>, Fault> {
+        let asked = self.net.ask(move |engine| {
+            let least = engine.info().min_chain_work;
+            let ours = Work::from_be_bytes(engine.tip()?.chain_work);
+            let base = engine.standing(&hash)?;
+            Ok(base.map(|base| (base, (ours < least).then_some(least))))
+        });
+        Ok(asked.await?)
     }
 
     /// Drops what the best chain has already.
@@ -141,7 +153,7 @@ impl Session<'_> {
             if !found.await?.is_some_and(|header| header.in_best_chain) {
                 break;
             }
-            self.blocks.offered.take();
+            self.blocks.offered.drop_first();
         }
         Ok(())
     }
@@ -158,7 +170,8 @@ impl Session<'_> {
 
     async fn is_better(&self) -> Result<bool, Fault> {
         let tip = self.net.ask(Engine::tip).await?;
-        Ok(self.blocks.offered.height() > tip.height)
+        let ours = Work::from_be_bytes(tip.chain_work);
+        Ok(self.blocks.offered.exceeds(ours))
     }
 
     /// Asks for the blocks of a better chain, if no other peer is at it.
@@ -187,6 +200,12 @@ impl Session<'_> {
             self.blocks.owed.push_back(hash);
             wanted.push(Inventory::WitnessBlock(hash));
         }
+        if wanted.is_empty() && self.blocks.owed.is_empty() {
+            // What it shows must go on before anything of it is fetched.
+            self.place.done_fetching();
+            return self.ask_more_headers();
+        }
+        self.place.fetches(self.blocks.offered.height());
         if !wanted.is_empty() {
             self.blocks.since.get_or_insert_with(Instant::now);
             self.send(NetworkMessage::GetData(wanted))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bitcoin::p2p::Magic;
@@ -38,6 +38,8 @@ pub struct Net {
     pub(super) nonce: u64,
     peers: Mutex<BTreeMap<u64, (t::Peer, Arc<Traffic>)>>,
     next: AtomicU64,
+    /// How high the chain goes that is being fetched.
+    offered: AtomicU32,
     /// Who fetches blocks now.
     fetching: Mutex<Option<u64>>,
     news: broadcast::Sender<News>,
@@ -58,16 +60,18 @@ impl Net {
     pub fn new(
         engine: Engine,
         settings: PeerSettings,
+        magic: Magic,
         nonce: u64,
         pool_moved: Box<dyn Fn() + Send + Sync>,
     ) -> Arc<Self> {
         Arc::new(Self {
             engine,
             settings,
-            magic: Magic::REGTEST,
+            magic,
             nonce,
             peers: Mutex::default(),
             next: AtomicU64::new(0),
+            offered: AtomicU32::new(0),
             fetching: Mutex::new(None),
             news: broadcast::Sender::new(UNHEARD),
             pool_moved,
@@ -97,6 +101,11 @@ impl Net {
             peer
         });
         told.collect()
+    }
+
+    /// The height of the best chain that a peer offers and that is being fetched.
+    pub fn best_offer(&self) -> u32 {
+        self.offered.load(Ordering::Relaxed)
     }
 
     pub(super) fn inbound(&self) -> usize {
@@ -197,12 +206,18 @@ impl Place {
         *fetching.get_or_insert(self.id) == self.id
     }
 
+    /// How high the chain goes that this peer, which has the right, is asked for.
+    pub(super) fn fetches(&self, height: u32) {
+        self.net.offered.store(height, Ordering::Relaxed);
+    }
+
     /// Gives the right back, if this peer has it.
     pub(super) fn done_fetching(&self) {
         let mut fetching = lock(&self.net.fetching);
         if *fetching == Some(self.id) {
             *fetching = None;
             drop(fetching);
+            self.net.offered.store(0, Ordering::Relaxed);
             let _ = self.net.news.send(News::Free);
         }
     }
