@@ -111,6 +111,7 @@ impl Engine {
                 }),
                 params: chain.kernel_params(),
                 rules: chain.rules(),
+                settled: Mutex::new(told),
                 works: Mutex::default(),
                 settings,
                 failed: OnceLock::new(),

@@ -16,10 +16,12 @@ impl Engine {
         self.inner.info.clone()
     }
 
-    /// The end of the best chain.
+    /// The end of the best chain, once index and mempool have reached it: whoever asks for coins or
+    /// unconfirmed transactions after this finds them as they are there, or later.
     pub fn tip(&self) -> Result<Tip, EngineError> {
         self.inner.with_chain(|chain| {
-            let tip = kernel::tip(chain);
+            let settled = *self.inner.settled();
+            let tip = kernel::entry(chain, &settled).unwrap_or_else(|| kernel::tip(chain));
             let height = kernel::height(tip);
             Ok(Tip {
                 hash: kernel::hash(tip),

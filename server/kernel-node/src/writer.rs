@@ -62,6 +62,8 @@ pub struct Inner {
     pub params: ChainParams,
     /// The chain's numbers.
     pub rules: Rules,
+    /// The tip that index and mempool have reached.
+    pub settled: Mutex<BlockHash>,
     /// What is known of the work of chains.
     pub works: Mutex<Works>,
     /// What the kernel works in; last, so that it is dropped last.
@@ -201,6 +203,7 @@ impl Inner {
             // Its answers name the tip that they are true for; the next block tries again.
             tracing::error!(%error, "the index did not follow the chain");
         }
+        self.settle();
         let steps = self.with_chain(|chain| {
             let tip = kernel::tip(chain);
             if kernel::hash(tip) == writer.told {
@@ -218,6 +221,19 @@ impl Inner {
             writer.told = event.cursor().1;
             let _inside = Observing::start();
             (self.observer)(event);
+        }
+    }
+
+    /// The tip that readers are told.
+    pub fn settled(&self) -> MutexGuard<'_, BlockHash> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets readers know of the kernel's tip.
+    fn settle(&self) {
+        // A closed or failed chain has no readers.
+        if let Ok(tip) = self.with_chain(|chain| Ok(kernel::hash(kernel::tip(chain)))) {
+            *self.settled() = tip;
         }
     }
 

@@ -483,3 +483,27 @@ fn fees_are_estimated_from_blocks_or_not_at_all() {
     let (rate, basis) = engine.fee_estimate(2).unwrap().unwrap();
     assert!((11_000..=12_100).contains(&rate), "{rate}: {basis}");
 }
+
+#[test]
+fn who_knows_of_a_block_finds_mempool_and_coins_as_it_left_them() {
+    let dir = quick_dir();
+    let engine = engine(dir.path());
+    mine(&engine, 130);
+    for height in 1..=30 {
+        let coinbase = block_at(&engine, height).txdata[0].compute_txid();
+        let spent = OutPoint::new(coinbase, 0);
+        let transaction = spending(&[(spent, 5_000_000_000)], 1000, 1);
+        let txid = transaction.compute_txid();
+        let taken = engine.submit_transactions(&[transaction]).unwrap();
+        assert!(taken[0].1.is_ok(), "{taken:?}");
+        let before = engine.tip().unwrap().hash;
+        thread::scope(|threads| {
+            threads.spawn(|| mine(&engine, 1));
+            while engine.tip().unwrap().hash == before {
+                std::hint::spin_loop();
+            }
+            assert!(engine.mempool(|pool, _| pool.get(&txid).is_none()));
+            assert_eq!(engine.coin(&spent).unwrap().0, None);
+        });
+    }
+}
