@@ -91,7 +91,7 @@ pub async fn edge(State(edge): State<Edge>, mut request: Request, next: Next) ->
     let response = finish(response, &id);
     edge.metrics
         .record(&method, route, response.status(), began.elapsed());
-    span.in_scope(|| log(&method, response.status(), began.elapsed()));
+    span.in_scope(|| log(&method, route, response.status(), began.elapsed()));
     response
 }
 
@@ -128,11 +128,15 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     format!("a handler panicked: {}", text.unwrap_or("without words"))
 }
 
-/// One line a request: reads that succeed for those who look closely, the rest for operators.
-fn log(method: &Method, status: StatusCode, took: Duration) {
+/// One line a request: reads that succeed, and whether the node is ready, for those who look closely;
+/// the rest for operators.
+fn log(method: &Method, route: &str, status: StatusCode, took: Duration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let status = status.as_u16();
-    if status >= 500 {
+    if route == "/readyz" {
+        // That the node is not ready yet is what was asked, every second perhaps.
+        tracing::debug!(http.status = status, duration_ms, "request answered");
+    } else if status >= 500 {
         tracing::warn!(http.status = status, duration_ms, "request failed");
     } else if status < 400 && (*method == Method::GET || *method == Method::HEAD) {
         tracing::debug!(http.status = status, duration_ms, "request answered");

@@ -11,6 +11,7 @@ use super::client::Client;
 use super::node_mempool::{self, Send};
 use super::output;
 use super::wait::{self, Waiting};
+use crate::model::UtcTime;
 
 /// The base node's commands.
 #[derive(Debug, Subcommand)]
@@ -130,6 +131,26 @@ async fn peers(client: &Client, options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// The tip's height, and how far that is while the node catches up.
+fn height(node: &Value) -> String {
+    let height = output::field(node, "tip.height");
+    match (node["tip"]["height"].as_u64(), node["headers"].as_u64()) {
+        (Some(tip), Some(headers)) if headers > tip => {
+            format!("{height} of {headers}, catching up")
+        }
+        _ => height,
+    }
+}
+
+/// The time that a block claims.
+fn moment(block: &Value) -> String {
+    let seconds = block["time"].as_i64();
+    seconds.map_or_else(
+        || "-".to_owned(),
+        |seconds| UtcTime::from_unix_ms(seconds.saturating_mul(1000)).to_string(),
+    )
+}
+
 async fn info(client: &Client, options: &Options) -> Result<()> {
     let node = client.get("/api/v1/node").await?.body;
     let blocks = match node.get("tip") {
@@ -144,6 +165,9 @@ async fn info(client: &Client, options: &Options) -> Result<()> {
         .get("warnings")
         .and_then(Value::as_array)
         .map_or_else(Vec::new, |all| all.iter().map(output::short).collect());
+    let blocks_take = node["size_on_disk"]
+        .as_u64()
+        .map_or_else(|| "-".to_owned(), output::size);
     out!(
         "{}",
         output::facts(&[
@@ -155,19 +179,21 @@ async fn info(client: &Client, options: &Options) -> Result<()> {
             ("peers", output::field(&node, "network.peers")),
             ("listens at", output::field(&node, "network.p2p_address")),
             ("software", output::field(&node, "network.version")),
-            ("height", output::field(&node, "tip.height")),
+            ("height", height(&node)),
+            ("blocks take", blocks_take),
             ("tip", output::field(&node, "tip.hash")),
         ])
     );
     let rows: Vec<Vec<String>> = output::items(&blocks)
         .iter()
-        .map(|block| output::row(block, &["height", "hash", "tx_count"]))
+        .map(|block| {
+            let mut row = output::row(block, &["height", "hash"]);
+            row.push(moment(block));
+            row
+        })
         .collect();
     if !rows.is_empty() {
-        out!(
-            "\n{}",
-            output::table(&["HEIGHT", "HASH", "TRANSACTIONS"], &rows)
-        );
+        out!("\n{}", output::table(&["HEIGHT", "HASH", "TIME"], &rows));
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ impl Control {
     /// Mines blocks on a chain where anybody can (regtest).
     ///
     /// # Errors
-    /// Where the count makes no sense.
+    /// Where the count makes no sense, or blocks take more than a word on this chain.
     pub async fn mine(
         &self,
         count: u32,
@@ -53,6 +53,16 @@ impl Control {
                     ControlCode::InvalidRequest,
                     format!("`count` is {count}: ask for 1 to {MAX_BLOCKS} blocks"),
                 ));
+            }
+            // A base node that is away now may be back until the blocks are mined.
+            if let Ok(info) = self.0.parts.read_node.info().await
+                && info.chain != "regtest"
+            {
+                let text = format!(
+                    "blocks are mined at once on regtest only; this is {}",
+                    info.chain
+                );
+                return Err(ControlError::refused(ControlCode::InvalidRequest, text));
             }
             let tip = self.0.parts.read_node.tip().await;
             let order = Order {

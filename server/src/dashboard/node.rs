@@ -17,7 +17,7 @@ use super::visit::{NODE_PATIENCE, Visit, node_badge, now, seconds};
 use crate::api::Api;
 use crate::api::error::{ApiError, ApiResult, Code};
 use crate::model::Scope;
-use crate::node::NodeState;
+use crate::node::{ChainStatus, NodeState};
 
 /// Peers in the list.
 const PEERS: usize = 16;
@@ -110,11 +110,13 @@ pub async fn send(State(api): State<Api>, Signed { visit, fields }: Signed) -> A
 }
 
 async fn view(api: &Api, visit: &Visit, typed: Typed, send: SendForm) -> ApiResult<Node> {
-    let (info, tip, peers) = tokio::join!(
+    let (info, tip, peers, status) = tokio::join!(
         timeout(NODE_PATIENCE, api.node.info()),
         timeout(NODE_PATIENCE, api.node.tip()),
         timeout(NODE_PATIENCE, api.node.peers()),
+        timeout(NODE_PATIENCE, api.node.chain_status()),
     );
+    let status = status.ok().and_then(Result::ok);
     let peers = peers.ok().and_then(Result::ok);
     let peers = peers.map(|peers| peers.peers).unwrap_or_default();
     let info = info.ok().and_then(Result::ok);
@@ -142,7 +144,7 @@ async fn view(api: &Api, visit: &Visit, typed: Typed, send: SendForm) -> ApiResu
         chrome: visit.chrome(api).await?,
         state: node_badge(api),
         problem: node_problem(api),
-        chain: chain(api, info.as_ref(), tip.as_ref()),
+        chain: chain(api, info.as_ref(), tip.as_ref(), status.as_ref()),
         backend: backend(api, info.as_ref()),
         blocks,
         more_peers: peers
@@ -166,7 +168,12 @@ async fn view(api: &Api, visit: &Visit, typed: Typed, send: SendForm) -> ApiResu
     })
 }
 
-fn chain(api: &Api, info: Option<&NetworkInfo>, tip: Option<&Tip>) -> Vec<Fact> {
+fn chain(
+    api: &Api,
+    info: Option<&NetworkInfo>,
+    tip: Option<&Tip>,
+    status: Option<&ChainStatus>,
+) -> Vec<Fact> {
     let now = now(api);
     let mut facts = Vec::new();
     if let (NodeState::Unavailable { why }, "none" | "core") =
@@ -178,7 +185,15 @@ fn chain(api: &Api, info: Option<&NetworkInfo>, tip: Option<&Tip>) -> Vec<Fact> 
         facts.push(Fact::text("Chain", &info.chain));
     }
     if let Some(tip) = tip {
-        facts.push(Fact::text("Height", format::count(tip.height.into())));
+        let height = format::count(tip.height.into());
+        let known = status.map_or(0, |status| status.headers);
+        let shown = if known > tip.height {
+            let known = format::count(known.into());
+            format!("{height} of {known}, catching up")
+        } else {
+            height
+        };
+        facts.push(Fact::text("Height", shown));
         facts.push(Fact::new(
             "Tip",
             Value::Hash(Hash::new(tip.hash.to_string())),
@@ -191,6 +206,10 @@ fn chain(api: &Api, info: Option<&NetworkInfo>, tip: Option<&Tip>) -> Vec<Fact> 
             "Median time",
             Value::Time(stamp(seconds(tip.median_time), now)),
         ));
+    }
+    if let Some(status) = status.filter(|status| status.size_on_disk > 0) {
+        let size = format::bytes(status.size_on_disk);
+        facts.push(Fact::text("Blocks take", size));
     }
     if let Some(info) = info {
         facts.push(Fact::new(

@@ -27,6 +27,11 @@ pub struct NodeView {
     pub network: Option<NetworkInfo>,
     /// The end of its best chain; none while it is away.
     pub tip: Option<Tip>,
+    /// The height of the best chain that it knows of, blocks or not; higher than the tip while it
+    /// catches up. None while it is away.
+    pub headers: Option<u32>,
+    /// What the blocks take on disk, in bytes; none while it is away.
+    pub size_on_disk: Option<u64>,
 }
 
 /// Shows the base node.
@@ -44,6 +49,7 @@ pub async fn get_node(caller: Caller, State(api): State<Api>) -> ApiResult<Json<
         NodeState::Ready => ("ready", None),
         NodeState::Unavailable { why } => ("unavailable", Some(why)),
     };
+    let status = api.node.chain_status().await.ok();
     Ok(Json(NodeView {
         backend: api.node.backend().to_owned(),
         state: state.to_owned(),
@@ -51,5 +57,7 @@ pub async fn get_node(caller: Caller, State(api): State<Api>) -> ApiResult<Json<
         warnings: api.node.warnings(),
         network: api.node.info().await.ok(),
         tip: api.node.tip().await.ok(),
+        headers: status.as_ref().map(|status| status.headers),
+        size_on_disk: status.map(|status| status.size_on_disk),
     }))
 }
