@@ -18,6 +18,8 @@ mod crowd;
 mod downloads;
 mod face;
 #[cfg(feature = "kernel")]
+mod full_blocks;
+#[cfg(feature = "kernel")]
 mod governance;
 #[cfg(feature = "kernel")]
 mod governance_input;

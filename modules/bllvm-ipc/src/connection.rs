@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::codec::{Wire, encode};
 use crate::event::{EventClass, EventEnvelope};
-use crate::frame::{ERROR, Frame, Kind, RAW};
+use crate::frame::{ERROR, Frame, Kind, LARGE, RAW};
 use crate::handshake::Goodbye;
 use crate::log::{LogRecord, Metric};
 use crate::outbox::Outbox;
@@ -62,6 +62,8 @@ impl Incoming {
 pub struct Answer {
     body: Bytes,
     raw: bool,
+    /// Whether the method's answers may exceed the control limit.
+    large: bool,
 }
 
 /// The future of an answer that takes a while.
@@ -111,6 +113,7 @@ fn answer<M: Method>(response: &M::Response) -> Result<Answer, ErrorReply> {
     Ok(Answer {
         body,
         raw: M::Response::RAW,
+        large: M::LARGE,
     })
 }
 
@@ -169,6 +172,7 @@ struct Shared {
     meaningless: AtomicU64,
     calls: Semaphore,
     bulk: Semaphore,
+    large: Semaphore,
     pending: Mutex<HashMap<u64, oneshot::Sender<Result<Frame, CallError>>>>,
     serving: Mutex<HashMap<u64, tokio::task::AbortHandle>>,
     ending: watch::Sender<Ending>,
@@ -188,6 +192,7 @@ impl Connection {
                 meaningless: AtomicU64::new(0),
                 calls: Semaphore::new(limits.in_flight),
                 bulk: Semaphore::new(limits.bulk_in_flight),
+                large: Semaphore::new(limits.large_in_flight),
                 pending: Mutex::default(),
                 serving: Mutex::default(),
                 ending: watch::Sender::new(None),
@@ -217,7 +222,9 @@ impl Connection {
             reason,
         };
         let body = request.to_body().map_err(shape)?;
-        let frame = self.exchange(M::ID, body, M::Request::RAW).await?;
+        let raw = if M::Request::RAW { RAW } else { 0 };
+        let large = if M::LARGE { LARGE } else { 0 };
+        let frame = self.exchange(M::ID, body, raw | large).await?;
         if frame.has(RAW) != M::Response::RAW {
             return Err(shape("the RAW flag does not fit".to_owned()));
         }
@@ -234,7 +241,8 @@ impl Connection {
         body: Bytes,
         raw: bool,
     ) -> Result<Bytes, CallError> {
-        Ok(self.exchange(method, body, raw).await?.body)
+        let flags = if raw { RAW } else { 0 };
+        Ok(self.exchange(method, body, flags).await?.body)
     }
 
     /// Asks for a sign of life from the other side's dispatcher.
@@ -318,10 +326,10 @@ impl Connection {
         self.shared.ending.borrow().is_some()
     }
 
-    async fn exchange(&self, method: u16, body: Bytes, raw: bool) -> Result<Frame, CallError> {
+    async fn exchange(&self, method: u16, body: Bytes, flags: u8) -> Result<Frame, CallError> {
         // The other side would end the connection, and every call on it.
-        self.fits("request", body.len(), raw)
-            .map_err(CallError::Reply)?;
+        let limit = self.limit(flags & RAW != 0, false);
+        fits("request", body.len(), limit).map_err(CallError::Reply)?;
         let _permit = self
             .shared
             .calls
@@ -331,7 +339,7 @@ impl Connection {
         self.shared.outbox.has_space().await;
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let mut frame = Frame::new(Kind::Request, method, id, body);
-        frame.flags = if raw { RAW } else { 0 };
+        frame.flags = flags;
         let alone = self.open_calls() == 0;
         let answer = self.await_reply(&frame, alone).await?;
         if !answer.has(ERROR) {
@@ -464,7 +472,7 @@ impl Connection {
                         task.abort();
                         let error =
                             ErrorReply::new(ErrorCode::Cancelled, "cancelled by the caller");
-                        self.reply(frame.id, Err(error));
+                        self.refuse(frame.id, error);
                     }
                     // The answer and the cancel crossed on the way.
                     None => return self.meaningless("cancels of nothing"),
@@ -509,10 +517,8 @@ impl Connection {
             let serving = lock(&self.shared.serving);
             if serving.contains_key(&id) {
                 drop(serving);
-                self.reply(
-                    id,
-                    Err(ErrorReply::invalid(format!("id {id} is open already"))),
-                );
+                let error = ErrorReply::invalid(format!("id {id} is open already"));
+                self.refuse(id, error);
                 return;
             }
             if serving.len() >= self.shared.limits.in_flight {
@@ -523,74 +529,83 @@ impl Connection {
                     format!("{limit} requests are open already"),
                 );
                 error.retry_after_ms = Some(100);
-                self.reply(id, Err(error));
+                self.refuse(id, error);
                 return;
             }
         }
-        let bulk = method::by_id(frame.method).is_some_and(|method| method.raw_response);
-        let raw = frame.has(RAW);
+        let size = match method::by_id(frame.method) {
+            Some(method) if method.raw_response => Size::Bulk,
+            Some(method) if method.large_response => Size::Large,
+            _ => Size::Control,
+        };
+        let (raw, takes_large) = (frame.has(RAW), frame.has(LARGE));
         let incoming = Incoming {
             method: frame.method,
             body: frame.body,
             raw,
         };
         match handler.request(self, incoming) {
-            Reply::Now(result) => self.reply(id, result),
-            Reply::Later(work) => self.serve_later(id, work, bulk),
+            Reply::Now(result) => self.reply(id, result, takes_large),
+            Reply::Later(work) => self.serve_later(id, work, size, takes_large),
         }
     }
 
-    fn serve_later(&self, id: u64, work: LaterAnswer, bulk: bool) {
+    fn serve_later(&self, id: u64, work: LaterAnswer, size: Size, takes_large: bool) {
         let connection = self.clone();
         // The lock is held until the handle is in, so that a quick task cannot finish before.
         let mut serving = lock(&self.shared.serving);
         let task = tokio::spawn(async move {
             let shared = &connection.shared;
-            let _permit = if bulk {
-                shared.bulk.acquire().await.ok()
-            } else {
-                None
+            let _permit = match size {
+                Size::Control => None,
+                Size::Bulk => shared.bulk.acquire().await.ok(),
+                Size::Large => shared.large.acquire().await.ok(),
             };
             let result = work.await;
-            if bulk {
+            if size != Size::Control {
                 shared.outbox.has_space().await;
             }
             if lock(&shared.serving).remove(&id).is_some() {
-                connection.reply(id, result);
+                connection.reply(id, result, takes_large);
                 shared.outbox.flush_now();
             }
         });
         serving.insert(id, task.abort_handle());
     }
 
-    fn reply(&self, id: u64, result: Result<Answer, ErrorReply>) {
+    fn refuse(&self, id: u64, error: ErrorReply) {
+        self.reply(id, Err(error), false);
+    }
+
+    fn reply(&self, id: u64, result: Result<Answer, ErrorReply>, takes_large: bool) {
         let result = result.and_then(|answer| {
-            self.fits("answer", answer.body.len(), answer.raw)?;
-            Ok(answer)
+            let large = answer.large && takes_large;
+            let limit = self.limit(answer.raw, large);
+            fits("answer", answer.body.len(), limit).map_err(|mut error| {
+                if answer.large && !takes_large {
+                    error.message += "; ask with the LARGE flag for up to the bulk limit";
+                }
+                error
+            })?;
+            let raw = if answer.raw { RAW } else { 0 };
+            Ok((raw | if large { LARGE } else { 0 }, answer.body))
         });
-        let (flags, body) = match result {
-            Ok(answer) => (if answer.raw { RAW } else { 0 }, answer.body),
-            Err(error) => (ERROR, encode(&error).unwrap_or_default()),
-        };
+        let (flags, body) =
+            result.unwrap_or_else(|error| (ERROR, encode(&error).unwrap_or_default()));
         let mut frame = Frame::new(Kind::Response, 0, id, body);
         frame.flags = flags;
         // A closed connection has nobody left to answer.
         let _ = self.shared.outbox.queue(&frame);
     }
 
-    /// Whether a body of so many bytes may be sent.
-    fn fits(&self, what: &str, bytes: usize, raw: bool) -> Result<(), ErrorReply> {
+    /// The most bytes that a frame of this kind may have after its length.
+    fn limit(&self, raw: bool, large: bool) -> u32 {
         let limits = &self.shared.limits;
-        let limit = if raw {
-            limits.bulk_bytes
-        } else {
-            limits.control_bytes
-        } as usize;
-        if bytes + crate::frame::HEADER_BYTES <= limit {
-            return Ok(());
+        match (raw, large) {
+            (true, _) => limits.bulk_bytes,
+            (false, true) => limits.bulk_bytes.max(limits.control_bytes),
+            (false, false) => limits.control_bytes,
         }
-        let text = format!("the {what} has {bytes} bytes, the limit is {limit}");
-        Err(ErrorReply::new(ErrorCode::TooLarge, text))
     }
 
     fn end(&self, outcome: Result<(), WireError>) {
@@ -616,6 +631,23 @@ impl Connection {
             let _ = waiting.send(Err(CallError::Closed));
         }
     }
+}
+
+/// Whether a body of so many bytes may be sent.
+fn fits(what: &str, bytes: usize, limit: u32) -> Result<(), ErrorReply> {
+    if bytes + crate::frame::HEADER_BYTES <= limit as usize {
+        return Ok(());
+    }
+    let text = format!("the {what} has {bytes} bytes, the limit is {limit}");
+    Err(ErrorReply::new(ErrorCode::TooLarge, text))
+}
+
+/// How much an answer may take, by its method.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    Control,
+    Bulk,
+    Large,
 }
 
 /// Removes a call whose caller went away, and tells the other side.

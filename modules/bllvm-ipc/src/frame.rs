@@ -68,13 +68,16 @@ impl Kind {
 pub const ERROR: u8 = 0b01;
 /// Flag: the body is raw bytes, not MessagePack; the bulk limit applies.
 pub const RAW: u8 = 0b10;
+/// Flag: on a request, that the asker takes an answer up to the bulk limit; on a response, that the
+/// bulk limit applies.
+pub const LARGE: u8 = 0b100;
 
 /// One frame, its body shared and not copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// What it is.
     pub kind: Kind,
-    /// [`ERROR`] and [`RAW`]; other bits are zero and ignored by readers.
+    /// [`ERROR`], [`RAW`] and [`LARGE`]; other bits are zero and ignored by readers.
     pub flags: u8,
     /// Method id, or event class.
     pub method: u16,
@@ -151,10 +154,10 @@ impl Frame {
         }
         let kind = Kind::from_byte(buffer[4]).ok_or(WireError::Kind(buffer[4]))?;
         let flags = buffer[5];
-        let limit = if flags & RAW != 0 {
-            bulk_bytes
-        } else {
-            control_bytes
+        let limit = match kind {
+            _ if flags & RAW != 0 => bulk_bytes,
+            Kind::Response if flags & LARGE != 0 => outer,
+            _ => control_bytes,
         };
         if length > limit {
             return Err(WireError::Length {
@@ -212,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn only_raw_frames_may_use_the_bulk_limit() {
+    fn a_raw_frame_may_use_the_bulk_limit() {
         let mut frame = Frame::new(Kind::Response, 1, 1, Bytes::from(vec![0; 1500]));
         let refused = Frame::read_from(&mut BytesMut::from(&frame.to_bytes()[..]), 1024, 2048);
         assert!(matches!(
@@ -222,5 +225,19 @@ mod tests {
         frame.flags = RAW;
         let read = Frame::read_from(&mut BytesMut::from(&frame.to_bytes()[..]), 1024, 2048);
         assert_eq!(read.unwrap(), Some(frame));
+    }
+
+    #[test]
+    fn a_large_answer_may_use_the_bulk_limit_and_a_request_may_not() {
+        let mut frame = Frame::new(Kind::Response, 1, 1, Bytes::from(vec![0; 1500]));
+        frame.flags = LARGE;
+        let read = Frame::read_from(&mut BytesMut::from(&frame.to_bytes()[..]), 1024, 2048);
+        assert_eq!(read.unwrap(), Some(frame.clone()));
+        frame.kind = Kind::Request;
+        let refused = Frame::read_from(&mut BytesMut::from(&frame.to_bytes()[..]), 1024, 2048);
+        assert!(matches!(
+            refused,
+            Err(WireError::Length { limit: 1024, .. })
+        ));
     }
 }

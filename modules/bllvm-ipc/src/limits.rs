@@ -11,7 +11,8 @@ pub struct Limits {
     pub hello_deadline: Duration,
     /// Largest control frame, in bytes after the length prefix.
     pub control_bytes: u32,
-    /// Largest frame with the RAW flag, in bytes after the length prefix.
+    /// Largest frame with the RAW flag, and largest answer with the LARGE flag, in bytes after the
+    /// length prefix.
     pub bulk_bytes: u32,
     /// How long a begun frame may stand still.
     pub frame_progress: Duration,
@@ -21,6 +22,9 @@ pub struct Limits {
     pub outgoing_bytes: usize,
     /// Raw replies that may be in the making at once.
     pub bulk_in_flight: usize,
+    /// Replies of methods with large answers that may be in the making at once. They are apart from
+    /// the raw ones, because one of them may wait for a change of the template.
+    pub large_in_flight: usize,
 }
 
 impl Default for Limits {
@@ -34,6 +38,7 @@ impl Default for Limits {
             in_flight: 64,
             outgoing_bytes: 4 << 20,
             bulk_in_flight: 4,
+            large_in_flight: 8,
         }
     }
 }

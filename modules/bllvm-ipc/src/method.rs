@@ -22,6 +22,9 @@ pub trait Method {
     const NAME: &'static str;
     /// What it needs; none for what every module may do.
     const CAPABILITY: Option<Capability>;
+    /// Whether consensus allows an answer beyond the control limit; it is then asked for with the
+    /// LARGE flag.
+    const LARGE: bool = false;
     /// What is asked.
     type Request: Wire;
     /// What is answered.
@@ -43,6 +46,8 @@ pub struct MethodInfo {
     pub raw_request: bool,
     /// Whether the answer's body is raw bytes.
     pub raw_response: bool,
+    /// Whether the answer may exceed the control limit, where the asker says that it takes that.
+    pub large_response: bool,
     /// One sentence.
     pub summary: &'static str,
     /// The encoded body of a realistic request.
@@ -64,7 +69,7 @@ fn check_body<T: Wire>(body: &bytes::Bytes) -> Result<(), String> {
 }
 
 macro_rules! methods {
-    ($( $summary:literal $id:literal $marker:ident $name:literal $direction:ident $($capability:ident)?: $request:ty => $response:ty; )+) => {
+    ($( $summary:literal $id:literal $marker:ident $name:literal $direction:ident $($capability:ident)?: $request:ty => $response:ty $(, $large:ident)?; )+) => {
         $(
             #[doc = $summary]
             #[derive(Clone, Copy, Debug)]
@@ -74,6 +79,7 @@ macro_rules! methods {
                 const ID: u16 = $id;
                 const NAME: &'static str = $name;
                 const CAPABILITY: Option<Capability> = methods!(@capability $($capability)?);
+                const LARGE: bool = methods!(@large $($large)?);
                 type Request = $request;
                 type Response = $response;
             }
@@ -88,6 +94,7 @@ macro_rules! methods {
                 capability: methods!(@capability $($capability)?),
                 raw_request: <$request as Wire>::RAW,
                 raw_response: <$response as Wire>::RAW,
+                large_response: methods!(@large $($large)?),
                 summary: $summary,
                 sample_request: sample_body::<$request>,
                 sample_response: sample_body::<$response>,
@@ -98,6 +105,8 @@ macro_rules! methods {
     };
     (@capability) => { None };
     (@capability $capability:ident) => { Some(Capability::$capability) };
+    (@large) => { false };
+    (@large large) => { true };
 }
 
 methods! {
@@ -116,19 +125,19 @@ methods! {
     "A block's raw bytes by hash." 0x0104 ChainBlock "chain.block" ToHost ChainRead: t::BlockByHash => Raw;
     "A block's raw bytes by height." 0x0105 ChainBlockByHeight "chain.block_by_height" ToHost ChainRead: t::BlockByHeight => Raw;
     "A block's compact filter (BIP158)." 0x0106 ChainFilter "chain.filter" ToHost ChainRead: t::BlockByHash => t::BlockFilter;
-    "A transaction." 0x0107 ChainTransaction "chain.transaction" ToHost ChainRead: t::TransactionRequest => t::TransactionInfo;
+    "A transaction." 0x0107 ChainTransaction "chain.transaction" ToHost ChainRead: t::TransactionRequest => t::TransactionInfo, large;
     "An unspent output." 0x0108 ChainUtxo "chain.utxo" ToHost ChainRead: t::UtxoRequest => t::Utxo;
-    "The outputs that a block spent." 0x0109 ChainSpentOutputs "chain.spent_outputs" ToHost ChainRead: t::BlockByHash => t::SpentOutputs;
+    "The outputs that a block spent, whole or by pages." 0x0109 ChainSpentOutputs "chain.spent_outputs" ToHost ChainRead: t::SpentOutputsRequest => t::SpentOutputs;
     "Whether an input's script holds." 0x010a ChainVerifyScript "chain.verify_script" ToHost ChainRead: t::VerifyScriptRequest => t::ScriptVerdict;
 
     "The mempool's size and lowest fee rate." 0x0201 MempoolInfo "mempool.info" ToHost MempoolRead: t::Empty => t::MempoolInfo;
     "The ids of unconfirmed transactions." 0x0202 MempoolList "mempool.list" ToHost MempoolRead: t::PageRequest => t::TxidPage;
-    "An unconfirmed transaction." 0x0203 MempoolTransaction "mempool.transaction" ToHost MempoolRead: t::TransactionRequest => t::TransactionInfo;
+    "An unconfirmed transaction." 0x0203 MempoolTransaction "mempool.transaction" ToHost MempoolRead: t::TransactionRequest => t::TransactionInfo, large;
     "Whether transactions would be accepted." 0x0204 MempoolTestAccept "mempool.test_accept" ToHost MempoolRead: t::Transactions => t::Acceptance;
 
     "A fee rate for a confirmation target, or why there is none." 0x0301 FeeEstimate "fee.estimate" ToHost FeeRead: t::FeeRequest => t::FeeEstimate;
     "Submits transactions to the network." 0x0401 TxBroadcast "tx.broadcast" ToHost TxBroadcast: t::Transactions => t::Acceptance;
-    "A block template." 0x0501 MiningTemplate "mining.template" ToHost MiningTemplate: t::TemplateRequest => t::Template;
+    "A block template." 0x0501 MiningTemplate "mining.template" ToHost MiningTemplate: t::TemplateRequest => t::Template, large;
     "Submits a block; its body is the raw block." 0x0502 MiningSubmitBlock "mining.submit_block" ToHost MiningSubmit: Raw => t::BlockVerdict;
 
     "What the base node is and can do." 0x0601 NetworkInfo "network.info" ToHost NetworkRead: t::Empty => t::NetworkInfo;

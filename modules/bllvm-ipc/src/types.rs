@@ -354,10 +354,29 @@ wire_types! {
         tip: BlockHash = hash(7),
     }
 
+    /// Asks for the outputs that a block spent. With neither `cursor` nor `limit`, the answer is
+    /// whole, and too large for the wire where the block spends more than some 10,000.
+    SpentOutputsRequest {
+        /// The block's hash.
+        hash: BlockHash = hash(7),
+        /// Where to go on: `next` of an earlier answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cursor: Option<String> = None,
+        /// At most so many coins, 1 to 10,000; fewer come where their scripts are long.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32> = Some(10_000),
+    }
+
     /// The outputs that a block's transactions spent, coinbase left out, in order.
     SpentOutputs {
         /// One list a transaction, one coin an input.
         transactions: Vec<Vec<Coin>> = vec![vec![Coin::sample()]],
+        /// Whether the first list goes on with the last one of the page before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        continues: bool = false,
+        /// Where the next page starts; none at the end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<String> = None,
     }
 
     /// Asks whether one input's script holds.

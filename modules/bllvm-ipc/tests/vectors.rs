@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use bllvm_ipc::codec::encode;
-use bllvm_ipc::frame::{ERROR, RAW};
+use bllvm_ipc::frame::{ERROR, LARGE, RAW};
 use bllvm_ipc::handshake::{Goodbye, Hello, Welcome};
 use bllvm_ipc::log::{Level, LogRecord, Metric};
 use bllvm_ipc::types::Sample;
@@ -86,7 +86,8 @@ fn messages() -> Vec<(String, Frame)> {
     for row in METHODS {
         let request = (row.sample_request)().expect("a sample can be encoded");
         let response = (row.sample_response)().expect("a sample can be encoded");
-        let flags = (raw(row.raw_request), raw(row.raw_response));
+        let large = if row.large_response { LARGE } else { 0 };
+        let flags = (raw(row.raw_request) | large, raw(row.raw_response) | large);
         all.push((
             format!("request {}", row.name),
             frame(Kind::Request, flags.0, row.id, 7, request),
@@ -270,8 +271,13 @@ fn table_row(row: &MethodInfo) -> String {
         (false, true) => " Result *raw*.",
         (true, true) => " Both *raw*.",
     };
+    let large = if row.large_response {
+        " Result *large*."
+    } else {
+        ""
+    };
     format!(
-        "| `{:#06x}` | `{}` | {asker} | {capability} | {}{raw} |",
+        "| `{:#06x}` | `{}` | {asker} | {capability} | {}{raw}{large} |",
         row.id, row.name, row.summary
     )
 }

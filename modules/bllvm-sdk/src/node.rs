@@ -5,13 +5,16 @@ use bllvm_ipc::types::{
     Acceptance, BlockByHash, BlockByHeight, BlockFilter, BlockHash, BlockRef, BlockVerdict, Coin,
     Empty, FeeEstimate, FeeRequest, HeaderInfo, Headers, HeadersRequest, Hex, MempoolInfo,
     NetworkInfo, PageRequest, Peers, ResolveRequest, Resolved, ScriptVerdict, SpentOutputs,
-    Template, TemplateRequest, Tip, TransactionInfo, TransactionRequest, Transactions, Txid,
-    TxidPage, Utxo, UtxoRequest, VerifyScriptRequest,
+    SpentOutputsRequest, Template, TemplateRequest, Tip, TransactionInfo, TransactionRequest,
+    Transactions, Txid, TxidPage, Utxo, UtxoRequest, VerifyScriptRequest,
 };
 use bllvm_ipc::{CallError, Connection, Raw};
 use bytes::Bytes;
 
 type Answer<T> = Result<T, CallError>;
+
+/// The most coins that the host puts on one page.
+const SPENT_PAGE: u32 = 10_000;
 
 /// The base node, as far as the operator granted it. A backend that cannot serve a method answers
 /// `unsupported`; [`Node::network_info`] lists those beforehand.
@@ -99,11 +102,36 @@ impl Node {
             .await
     }
 
-    /// The outputs that a block spent.
+    /// The outputs that a block spent, gathered from as many pages as there are. A block of the
+    /// usual kind is one page; where memory is short, take the pages one by one.
     pub async fn spent_outputs(&self, hash: BlockHash) -> Answer<SpentOutputs> {
-        self.connection
-            .call::<m::ChainSpentOutputs>(&BlockByHash { hash })
-            .await
+        let mut all = self.spent_outputs_page(hash, None).await?;
+        while let Some(cursor) = all.next.take() {
+            let page = self.spent_outputs_page(hash, Some(cursor)).await?;
+            let mut lists = page.transactions.into_iter();
+            if page.continues
+                && let (Some(open), Some(rest)) = (all.transactions.last_mut(), lists.next())
+            {
+                open.extend(rest);
+            }
+            all.transactions.extend(lists);
+            all.next = page.next;
+        }
+        Ok(all)
+    }
+
+    /// A page of the outputs that a block spent; `cursor` is `next` of the page before.
+    pub async fn spent_outputs_page(
+        &self,
+        hash: BlockHash,
+        cursor: Option<String>,
+    ) -> Answer<SpentOutputs> {
+        let request = SpentOutputsRequest {
+            hash,
+            cursor,
+            limit: Some(SPENT_PAGE),
+        };
+        self.connection.call::<m::ChainSpentOutputs>(&request).await
     }
 
     /// Whether one input's script holds; `spent` are the outputs that all inputs spend, in order.

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use bllvm_sdk::ipc::method::{self, ChainTip};
-use bllvm_sdk::ipc::types::{Coin, PageRequest, Sample, TemplateRequest, Tip};
+use bllvm_sdk::ipc::method::{self, ChainSpentOutputs, ChainTip, MiningTemplate};
+use bllvm_sdk::ipc::types::{
+    Coin, Hex, PageRequest, Sample, SpentOutputs, Template, TemplateRequest, Tip,
+};
 use bllvm_sdk::ipc::{Direction, METHODS};
 use bllvm_sdk::schemars::{self, JsonSchema};
 use bllvm_sdk::testing::{StartFailure, TestHost};
@@ -393,6 +395,39 @@ async fn answers_come_typed_through_the_client() {
     );
 }
 
+#[tokio::test]
+async fn pages_are_gathered_and_large_answers_come_whole() {
+    let coins = |values: &[u64]| -> Vec<Coin> {
+        let coin = |value_sat: &u64| Coin {
+            value_sat: *value_sat,
+            ..Coin::sample()
+        };
+        values.iter().map(coin).collect()
+    };
+    let host = TestHost::new().answer::<ChainSpentOutputs>(move |request| {
+        let (transactions, continues, next) = match request.cursor.as_deref() {
+            None => (vec![coins(&[1]), coins(&[2, 3])], false, Some("1:2")),
+            Some("1:2") => (vec![coins(&[4])], true, Some("2:0")),
+            Some(_) => (vec![coins(&[5]), coins(&[6])], false, None),
+        };
+        Ok(SpentOutputs {
+            transactions,
+            continues,
+            next: next.map(ToOwned::to_owned),
+        })
+    });
+    let host = host.answer::<MiningTemplate>(|_| {
+        Ok(Template {
+            transactions: vec![Hex(vec![7; 1 << 20]); 4],
+            ..Template::sample()
+        })
+    });
+    let module = host.start::<Asker>().await.unwrap();
+    let seen = module.call("read_all", json!({})).await.unwrap();
+    assert_eq!(seen["spent"], json!([[1], [2, 3, 4], [5], [6]]));
+    assert_eq!(seen["template_bytes"], 4 << 20);
+}
+
 /// Asks everything once.
 struct Asker(Context);
 
@@ -416,6 +451,7 @@ impl Asker {
         let _ = node.transaction(txid, None).await;
         let _ = node.utxo(txid, 0).await;
         let _ = node.spent_outputs(hash).await;
+        let _ = node.spent_outputs_page(hash, None).await;
         let _ = node.verify_script(vec![1], 0, vec![Coin::sample()]).await;
         let _ = node.mempool_info().await;
         let _ = node.mempool_list(PageRequest::sample()).await;
@@ -429,6 +465,17 @@ impl Asker {
         let _ = node.resolve("localhost", 1).await;
         self.use_storage().await?;
         Ok(json!({ "chain.tip": tip, "fee.estimate": fee }))
+    }
+
+    async fn read_all(self: Arc<Self>, _: NoParams) -> Result<serde_json::Value> {
+        let node = self.0.node();
+        let spent = node.spent_outputs(BlockHash([7; 32])).await?;
+        assert_eq!((spent.continues, spent.next), (false, None));
+        let values = |coins: &Vec<Coin>| coins.iter().map(|coin| coin.value_sat).collect();
+        let spent: Vec<Vec<u64>> = spent.transactions.iter().map(values).collect();
+        let template = node.block_template(TemplateRequest::sample()).await?;
+        let bytes: usize = template.transactions.iter().map(|raw| raw.0.len()).sum();
+        Ok(json!({ "spent": spent, "template_bytes": bytes }))
     }
 
     async fn use_storage(&self) -> Result<()> {
@@ -461,7 +508,9 @@ impl Module for Asker {
     }
 
     fn methods() -> Methods<Self> {
-        Methods::new().method("ask_all", "Asks everything once.", Self::ask_all)
+        Methods::new()
+            .method("ask_all", "Asks everything once.", Self::ask_all)
+            .method("read_all", "Reads what is large.", Self::read_all)
     }
 }
 

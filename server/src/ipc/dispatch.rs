@@ -54,7 +54,7 @@ pub(super) fn answer(
         ChainFilter(request) Ok(session.services.read_node.filter(request.hash).await?);
         ChainTransaction(request) Ok(session.services.read_node.transaction(request).await?);
         ChainUtxo(request) Ok(session.services.read_node.utxo(request).await?);
-        ChainSpentOutputs(request) Ok(session.services.read_node.spent_outputs(request.hash).await?);
+        ChainSpentOutputs(request) Ok(session.services.read_node.spent_outputs_page(request).await?);
         ChainVerifyScript(request) Ok(session.services.read_node.verify_script(request).await?);
 
         MempoolInfo(_) Ok(session.services.read_node.mempool_info().await?);

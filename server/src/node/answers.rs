@@ -135,6 +135,8 @@ pub(super) fn spent(engine: &Engine, hash: t::BlockHash) -> Result<t::SpentOutpu
         .map(|inputs| inputs.into_iter().map(coin).collect());
     Ok(t::SpentOutputs {
         transactions: transactions.collect(),
+        continues: false,
+        next: None,
     })
 }
 

@@ -33,7 +33,7 @@ use super::wire::{
     self, ChainSince, CheckBlock, Close, EntryOf, HashAt, MEMPOOL, MINED, MOVED, Mine,
     StatusOfChain, StatusOfMempool,
 };
-use super::{EmbeddedChain, NodeError, PeerSettings, unconfirmed};
+use super::{EmbeddedChain, NodeError, PeerSettings, spent_pages, unconfirmed};
 
 const MAX_MINED_AT_ONCE: u32 = 1000;
 /// How long a template that the caller has is waited out.
@@ -425,7 +425,7 @@ impl Handler for Server {
             }
             m::ChainSpentOutputs::ID => self
                 .on_engine::<m::ChainSpentOutputs>(request, |engine, wanted| {
-                    spent(&engine, wanted.hash)
+                    spent_pages::page(spent(&engine, wanted.hash)?, &wanted)
                 }),
             m::ChainVerifyScript::ID => self
                 .on_engine::<m::ChainVerifyScript>(request, |engine, wanted| {

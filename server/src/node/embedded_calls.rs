@@ -68,8 +68,19 @@ impl ReadNode for EmbeddedNode {
     }
 
     async fn spent_outputs(&self, hash: t::BlockHash) -> Result<t::SpentOutputs, NodeError> {
-        self.call::<m::ChainSpentOutputs>(&t::BlockByHash { hash })
-            .await
+        self.spent_outputs_page(t::SpentOutputsRequest {
+            hash,
+            cursor: None,
+            limit: None,
+        })
+        .await
+    }
+
+    async fn spent_outputs_page(
+        &self,
+        request: t::SpentOutputsRequest,
+    ) -> Result<t::SpentOutputs, NodeError> {
+        self.call::<m::ChainSpentOutputs>(&request).await
     }
 
     async fn verify_script(

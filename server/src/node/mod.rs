@@ -20,6 +20,7 @@ mod peer_settings;
 mod peers;
 mod picture;
 mod read;
+mod spent_pages;
 mod submit;
 #[cfg(feature = "kernel")]
 mod unconfirmed;

@@ -3,15 +3,15 @@
 use async_trait::async_trait;
 use bllvm_ipc::types::{
     Acceptance, BlockFilter, BlockHash, BlockRef, FeeEstimate, FeeRequest, HeaderInfo, Headers,
-    HeadersRequest, MempoolInfo, NetworkInfo, PageRequest, Peers, ScriptVerdict, SpentOutputs, Tip,
-    TransactionInfo, TransactionRequest, Transactions, Txid, TxidPage, Utxo, UtxoRequest,
-    VerifyScriptRequest,
+    HeadersRequest, MempoolInfo, NetworkInfo, PageRequest, Peers, ScriptVerdict, SpentOutputs,
+    SpentOutputsRequest, Tip, TransactionInfo, TransactionRequest, Transactions, Txid, TxidPage,
+    Utxo, UtxoRequest, VerifyScriptRequest,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::NodeError;
+use super::{NodeError, spent_pages};
 
 /// One step of the best chain. Applying all steps in order leads from a cursor to the tip.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +174,13 @@ pub trait ReadNode: Send + Sync + 'static {
     async fn block_hash_at(&self, height: u32) -> Result<BlockHash, NodeError>;
     /// The outputs that a block spent.
     async fn spent_outputs(&self, hash: BlockHash) -> Result<SpentOutputs, NodeError>;
+    /// The same by pages; whole where the request names neither place nor limit.
+    async fn spent_outputs_page(
+        &self,
+        request: SpentOutputsRequest,
+    ) -> Result<SpentOutputs, NodeError> {
+        spent_pages::page(self.spent_outputs(request.hash).await?, &request)
+    }
     /// Whether an input's script holds.
     async fn verify_script(&self, request: VerifyScriptRequest)
     -> Result<ScriptVerdict, NodeError>;

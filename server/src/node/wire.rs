@@ -14,6 +14,8 @@ use super::{ChainStatus, ChainStep, MempoolEntry, MempoolStatus, MineRequest};
 pub(super) fn limits() -> Limits {
     Limits {
         control_bytes: 32 << 20,
+        // Whoever waits for another template holds up nobody's transaction.
+        large_in_flight: Limits::default().in_flight,
         ..Limits::default()
     }
 }

@@ -19,6 +19,7 @@ const CALLS: &[(&str, Capability)] = &[
     (".node().transaction(", Capability::ChainRead),
     (".node().utxo(", Capability::ChainRead),
     (".node().spent_outputs(", Capability::ChainRead),
+    (".node().spent_outputs_page(", Capability::ChainRead),
     (".node().verify_script(", Capability::ChainRead),
     (".node().mempool_", Capability::MempoolRead),
     (".node().test_accept(", Capability::MempoolRead),

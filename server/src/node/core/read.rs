@@ -188,7 +188,11 @@ impl ReadNode for CoreNode {
 
     async fn spent_outputs(&self, hash: t::BlockHash) -> Result<t::SpentOutputs, NodeError> {
         let transactions = spent(self.ready()?, hash).await?;
-        Ok(t::SpentOutputs { transactions })
+        Ok(t::SpentOutputs {
+            transactions,
+            continues: false,
+            next: None,
+        })
     }
 
     async fn verify_script(
