@@ -107,3 +107,77 @@ async fn keep_calling(net: Arc<Net>, address: SocketAddr, stop: CancellationToke
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use bitcoin::Work;
+    use bitcoin::p2p::Magic;
+    use bllvm_kernel_node::{Engine, Settings, anyone_can_spend};
+
+    use super::*;
+    use crate::node::PeerSettings;
+
+    fn engine(dir: &tempfile::TempDir, least: Option<Work>) -> Engine {
+        let mut settings = Settings::regtest(dir.path());
+        if let Some(least) = least {
+            settings.min_chain_work = least;
+        }
+        Engine::open(settings, Box::new(|_| {})).unwrap().0
+    }
+
+    fn net(engine: &Engine, settings: PeerSettings, nonce: u64) -> Arc<Net> {
+        Net::new(
+            engine.clone(),
+            settings,
+            Magic::REGTEST,
+            nonce,
+            Box::new(|| {}),
+        )
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_node_without_a_chain_fetches_one_that_has_shown_the_least_work() {
+        let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let far = engine(&dirs[0], None);
+        let to = anyone_can_spend();
+        far.mine(1150, &to, &AtomicBool::new(false), &mut |_| {})
+            .unwrap();
+        let tip = far.tip().unwrap();
+        // Two hashes a block: marks at the heights 1000 and 1100.
+        let mut least = [0; 32];
+        least[30..].copy_from_slice(&(2 * 1101_u16).to_be_bytes());
+        let near = engine(&dirs[1], Some(Work::from_be_bytes(least)));
+
+        let stop = CancellationToken::new();
+        let _stops = stop.clone().drop_guard();
+        let listening = net(
+            &far,
+            PeerSettings {
+                listen: Some("127.0.0.1:0".parse().unwrap()),
+                ..PeerSettings::default()
+            },
+            1,
+        );
+        let address = start(&listening, &stop).await.unwrap().unwrap();
+        let calling = net(
+            &near,
+            PeerSettings {
+                connect: vec![address],
+                ..PeerSettings::default()
+            },
+            2,
+        );
+        start(&calling, &stop).await.unwrap();
+        let fetched = async {
+            while near.tip().unwrap().hash != tip.hash {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(2), fetched)
+            .await
+            .expect("the chain is fetched");
+        assert_eq!(near.tip().unwrap().chain_work, tip.chain_work);
+    }
+}
