@@ -30,6 +30,11 @@ impl CoreRpc {
         }
     }
 
+    /// The user's name.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
     /// A request without a password.
     pub fn anonymous(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))

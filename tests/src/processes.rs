@@ -39,6 +39,16 @@ fn process(pid: u32) -> Option<Process> {
     })
 }
 
+/// The most memory that a process ever had at once, in bytes.
+pub fn peak_memory(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes << 10)
+}
+
 /// The descendants of a process, zombies included.
 pub fn descendants(of: u32) -> Vec<Process> {
     let all = all();

@@ -168,6 +168,14 @@ impl TestServer {
         CoreRpc::new(address.trim(), "anybody", password)
     }
 
+    /// The most memory that its process ever had at once, in bytes.
+    ///
+    /// # Panics
+    /// When /proc does not tell.
+    pub fn peak_memory(&self) -> u64 {
+        processes::peak_memory(self.pid()).expect("/proc tells of the server")
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -74,8 +74,8 @@ fn status_of(tip: &Tip, now: i64) -> ChainStatus {
 }
 
 pub(super) async fn block_hash(face: &Face, _: &Caller, args: Args) -> Outcome {
-    let height: i64 = args.number(0)?.unwrap_or(-1);
-    Ok(json!(hash_at(face, height).await?))
+    let height: i32 = args.number(0)?.unwrap_or(-1);
+    Ok(json!(hash_at(face, height.into()).await?))
 }
 
 pub(super) async fn hash_at(face: &Face, height: i64) -> Outcome<BlockHash> {
@@ -150,7 +150,7 @@ pub(super) async fn raw_block(face: &Face, hash: BlockHash) -> Outcome<bytes::By
 }
 
 /// A block as JSON: level 1 with ids, 2 with transactions, 3 with what they spend.
-pub(super) async fn block_json(face: &Face, hash: BlockHash, level: i64) -> Outcome {
+pub(super) async fn block_json(face: &Face, hash: BlockHash, level: i32) -> Outcome {
     let info = header_of(face, hash).await?;
     let raw = raw_block(face, hash).await?;
     let parsed: bitcoin::Block = deserialize(&raw)

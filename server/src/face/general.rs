@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Face;
 use super::error::{MISC, NO_PEERS, Outcome, Refusal};
 use super::methods::{METHODS, find};
-use super::params::Args;
+use super::params::{self, Args};
 use super::render::bitcoins;
 use crate::api::auth::Caller;
 use crate::node::NodeError;
@@ -157,11 +157,15 @@ pub(super) async fn uptime(face: &Face, _: &Caller, _: Args) -> Outcome {
 }
 
 pub(super) async fn help(_: &Face, _: &Caller, args: Args) -> Outcome {
-    if args.value(0).is_none() {
+    let name = args
+        .first()
+        .map(params::text_of)
+        .transpose()?
+        .unwrap_or_default();
+    if name.is_empty() {
         let lines: Vec<String> = METHODS.iter().map(super::methods::Method::usage).collect();
         return Ok(json!(lines.join("\n")));
     }
-    let name = args.text(0);
     if let Some(method) = find(name) {
         return Ok(json!(method.help()));
     }

@@ -1,6 +1,7 @@
 //! Methods about transactions and fees.
 
 use bitcoin::consensus::encode::deserialize;
+use bitcoin::constants::genesis_block;
 use bitcoin::{Transaction, hashes::Hash as _};
 use bllvm_ipc::types::{
     Coin, FeeRequest, Hex, PageRequest, TransactionInfo, TransactionRequest, Txid, UtxoRequest,
@@ -18,7 +19,7 @@ use crate::node::{MempoolEntry, MempoolStatus, NodeError};
 /// Ids that one page of the mempool has.
 const PAGE: u32 = 1000;
 /// Blocks that a fee estimate may look ahead.
-const MAX_TARGET: i64 = 1008;
+const MAX_TARGET: i32 = 1008;
 
 pub(super) async fn info(face: &Face, _: &Caller, _: Args) -> Outcome {
     let info = face.node().mempool_info().await.map_err(no_mempool)?;
@@ -98,7 +99,7 @@ pub(super) async fn all_ids(face: &Face) -> Outcome<Vec<Txid>> {
 }
 
 pub(super) async fn entry(face: &Face, _: &Caller, args: Args) -> Outcome {
-    let txid = args.txid(0, "txid")?;
+    let txid = args.txid(0, "parameter 1")?;
     match face.node().mempool_entry(txid).await {
         Ok(entry) => Ok(entry_json(&entry)),
         Err(NodeError::NotFound(_)) => Err(Refusal::new(NOT_FOUND, "Transaction not in mempool")),
@@ -137,6 +138,13 @@ pub(super) async fn raw_transaction(face: &Face, _: &Caller, args: Args) -> Outc
         None => None,
         Some(_) => Some(args.block_hash(2, "parameter 3")?),
     };
+    // A base node that is away is told of below.
+    if let Ok(network) = face.network().await
+        && txid.0 == genesis_block(network).header.merkle_root.to_byte_array()
+    {
+        let text = "The genesis block coinbase is not considered an ordinary transaction and cannot be retrieved";
+        return Err(Refusal::new(NOT_FOUND, text));
+    }
     if let Some(hash) = block {
         known_block(face, hash, "Block hash not found").await?;
     }
@@ -151,7 +159,7 @@ pub(super) async fn raw_transaction(face: &Face, _: &Caller, args: Args) -> Outc
 pub(super) async fn transaction_json(
     face: &Face,
     found: &TransactionInfo,
-    level: i64,
+    level: i32,
     named_block: bool,
 ) -> Outcome {
     let tx: Transaction = deserialize(&found.raw.0)
@@ -267,7 +275,7 @@ pub(super) async fn coins_of(face: &Face, tx: &Transaction) -> Outcome<Option<Ve
 }
 
 pub(super) async fn smart_fee(face: &Face, _: &Caller, args: Args) -> Outcome {
-    let target: i64 = args.number(0)?.unwrap_or_default();
+    let target: i32 = args.number(0)?.unwrap_or_default();
     let blocks = match u16::try_from(target) {
         Ok(blocks) if (1..=MAX_TARGET).contains(&target) => blocks,
         _ => {

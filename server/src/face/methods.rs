@@ -78,7 +78,7 @@ methods! {
     "A block's header by its hash." READ,
         getblockheader("blockhash": Text required, "verbose": Bool optional) = chain::block_header;
     "A template of the next block (BIP22, BIP23)." MINE,
-        getblocktemplate("template_request": Object optional) = mining::block_template;
+        getblocktemplate("template_request": Object required) = mining::block_template;
     "An unconfirmed transaction's fee, age and relatives." READ,
         getmempoolentry("txid": Text required) = mempool::entry;
     "The mempool's size." READ, getmempoolinfo() = mempool::info;

@@ -22,28 +22,24 @@ use crate::store::commands::actions;
 /// Weight that Bitcoin Core keeps free for the coinbase.
 const COINBASE_WEIGHT: u32 = 8000;
 /// Blocks that one request may ask for.
-const MAX_BLOCKS: i64 = 1000;
+const MAX_BLOCKS: i32 = 1000;
 
 pub(super) async fn generate(face: &Face, caller: &Caller, args: Args) -> Outcome {
-    let network = face.network().await?;
-    let address = params::address(args.text(1), network)?;
-    mine(
-        face,
-        caller,
-        args.number(0)?.unwrap_or_default(),
-        Some(address),
-    )
-    .await
+    let count = args.number(0)?.unwrap_or_default();
+    let tries: Option<i32> = args.number(2)?;
+    let address = params::address(args.text(1), face.network().await?)?;
+    mine(face, caller, blocks(count, tries == Some(0)), Some(address)).await
 }
 
 /// Of descriptors, those that this node can pay: an address, and the script that anyone can spend.
 pub(super) async fn generate_to_descriptor(face: &Face, caller: &Caller, args: Args) -> Outcome {
     let count = args.number(0)?.unwrap_or_default();
+    let tries: Option<u64> = args.number(2)?;
     let text = args.text(1);
     let bare = match text.split_once('#') {
         Some((bare, sum)) if sum == script::checksum(bare) => bare,
-        Some(_) => {
-            let text = "Provided checksum does not match computed checksum";
+        Some((bare, sum)) => {
+            let text = wrong_checksum(bare, sum);
             return Err(Refusal::new(NOT_FOUND, text));
         }
         None => text,
@@ -59,10 +55,29 @@ pub(super) async fn generate_to_descriptor(face: &Face, caller: &Caller, args: A
             return Err(Refusal::new(NOT_FOUND, text));
         }
     };
-    mine(face, caller, count, address).await
+    mine(face, caller, blocks(count, tries == Some(0)), address).await
 }
 
-async fn mine(face: &Face, caller: &Caller, count: i64, address: Option<String>) -> Outcome {
+/// What Bitcoin Core says of a checksum that does not fit.
+fn wrong_checksum(bare: &str, sum: &str) -> String {
+    if sum.contains('#') {
+        return "Multiple '#' symbols".to_owned();
+    }
+    let count = sum.chars().count();
+    if count != 8 {
+        return format!("Expected 8 character checksum, not {count} characters");
+    }
+    let computed = script::checksum(bare);
+    format!("Provided checksum '{sum}' does not match computed checksum '{computed}'")
+}
+
+/// How many blocks are mined. On regtest a block takes two tries or so: only who allows none gets
+/// none.
+fn blocks(asked: i32, without_a_try: bool) -> i32 {
+    if without_a_try { 0 } else { asked.max(0) }
+}
+
+async fn mine(face: &Face, caller: &Caller, count: i32, address: Option<String>) -> Outcome {
     let chain = face.node().info().await?.chain;
     if chain != "regtest" {
         let text = format!("blocks are mined at once on regtest only; this is {chain}");
@@ -142,7 +157,14 @@ pub(super) async fn block_template(face: &Face, _: &Caller, args: Args) -> Outco
         Some(_) => return Err(Refusal::new(PARAMETER, "Invalid mode")),
     }
     let rules = request.get("rules").and_then(Value::as_array);
-    let knows = |rule: &str| rules.is_some_and(|rules| rules.iter().any(|own| own == rule));
+    let rules = rules.map_or(&[][..], Vec::as_slice).iter();
+    let rules: Vec<&str> = rules.map(params::text_of).collect::<Outcome<_>>()?;
+    let longpoll_id = match request.get("longpollid") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(id)) => Some(longpoll_id(id)?),
+        Some(_) => return Err(Refusal::new(TYPE, "Wrong type passed: `longpollid`")),
+    };
+    let knows = |rule: &str| rules.contains(&rule);
     let info = face.node().info().await?;
     let signet = info.chain == "signet";
     if signet && !knows("signet") {
@@ -153,11 +175,6 @@ pub(super) async fn block_template(face: &Face, _: &Caller, args: Args) -> Outco
         let text = "getblocktemplate must be called with the segwit rule set (call with {\"rules\": [\"segwit\"]})";
         return Err(Refusal::new(PARAMETER, text));
     }
-    let longpoll_id = match request.get("longpollid") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(id)) => Some(id.clone()),
-        Some(_) => return Err(Refusal::new(TYPE, "Wrong type passed: `longpollid`")),
-    };
     let wanted = TemplateRequest {
         coinbase_weight: COINBASE_WEIGHT,
         longpoll_id,
@@ -168,6 +185,13 @@ pub(super) async fn block_template(face: &Face, _: &Caller, args: Args) -> Outco
         shown["signet_challenge"] = json!(challenge);
     }
     Ok(shown)
+}
+
+/// A longpoll's id, which begins with a block's hash.
+fn longpoll_id(id: &str) -> Outcome<String> {
+    let hash: String = id.chars().take(64).collect();
+    params::hash::<bllvm_ipc::types::BlockHash>(&hash, "longpollid", PARAMETER)?;
+    Ok(id.to_owned())
 }
 
 fn template_json(template: &Template, now: i64, signet: bool) -> Outcome {

@@ -6,12 +6,14 @@
 //! made up. Whoever asks shows the cookie file's password or a token, under any user name; a token
 //! reaches the methods of its scopes.
 
+mod amount;
 mod chain;
 mod envelope;
 mod error;
 mod filters;
 mod general;
 mod mempool;
+mod message;
 mod methods;
 mod mining;
 mod pace;

@@ -1,9 +1,14 @@
 //! Parameters of a method, by position or by name, with Bitcoin Core's words where they do not fit.
 
-use bllvm_ipc::types::{BlockHash, Txid};
-use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashSet};
 
+use bitcoin::Amount;
+use bllvm_ipc::types::{BlockHash, Txid};
+use serde_json::Value;
+
+use super::amount;
 use super::error::{DESERIALIZATION, MISC, NOT_FOUND, Outcome, PARAMETER, Refusal, TYPE};
+use super::message::Params;
 use super::methods::Method;
 
 /// What a parameter may be.
@@ -14,9 +19,9 @@ pub(super) enum Kind {
     Text,
     List,
     Object,
-    /// A number or a boolean, as `verbosity`.
+    /// A number or a boolean, as `verbosity`; judged where it is used.
     Level,
-    /// A number or a text, as amounts.
+    /// A number or a text, as amounts; judged where it is used.
     Amount,
 }
 
@@ -29,6 +34,10 @@ pub(super) struct Param {
 }
 
 impl Param {
+    fn first_name(&self) -> &'static str {
+        self.name.split('|').next().unwrap_or_default()
+    }
+
     fn is(&self, name: &str) -> bool {
         self.name.split('|').any(|own| own == name)
     }
@@ -40,11 +49,11 @@ pub(super) struct Args(Vec<Value>);
 
 impl Args {
     /// Puts names to positions, and refuses what does not fit the method.
-    pub(super) fn read(method: &Method, params: Value) -> Outcome<Self> {
+    pub(super) fn read(method: &Method, params: Params) -> Outcome<Self> {
         let values = match params {
-            Value::Object(named) => positions(method, named)?,
-            Value::Array(values) => values,
-            _ => Vec::new(),
+            Params::Named(named) => positions(method, named)?,
+            Params::List(values) => values,
+            Params::Other => Vec::new(),
         };
         let wanted = method.params;
         let needed = wanted.iter().filter(|param| param.required).count();
@@ -54,7 +63,7 @@ impl Args {
         let mut wrong = Vec::new();
         for (index, (param, value)) in wanted.iter().zip(&values).enumerate() {
             if let Some(expected) = misfit(*param, value) {
-                let (at, name) = (index + 1, param.name.split('|').next().unwrap_or_default());
+                let (at, name) = (index + 1, param.first_name());
                 let found = type_name(value);
                 wrong.push(format!(
                     "    \"Position {at} ({name})\": \"JSON value of type {found} is not of expected type {expected}\""
@@ -73,6 +82,11 @@ impl Args {
         self.0.get(at).filter(|value| !value.is_null())
     }
 
+    /// The first one, if there is one, be it null.
+    pub(super) fn first(&self) -> Option<&Value> {
+        self.0.first()
+    }
+
     pub(super) fn text(&self, at: usize) -> &str {
         self.value(at).and_then(Value::as_str).unwrap_or_default()
     }
@@ -87,21 +101,31 @@ impl Args {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// The texts of a list; the first that is none is refused.
+    pub(super) fn texts(&self, at: usize) -> impl Iterator<Item = Outcome<&str>> {
+        self.list(at).iter().map(text_of)
+    }
+
     /// A whole number.
-    pub(super) fn number<T: TryFrom<i64>>(&self, at: usize) -> Outcome<Option<T>> {
+    pub(super) fn number<T: TryFrom<i128>>(&self, at: usize) -> Outcome<Option<T>> {
         let Some(value) = self.value(at) else {
             return Ok(None);
         };
-        let number = value.as_i64().and_then(|number| T::try_from(number).ok());
+        if !value.is_number() {
+            return Err(not_of("number", value));
+        }
+        let signed = value.as_i64().map(i128::from);
+        let number = signed.or_else(|| value.as_u64().map(i128::from));
+        let number = number.and_then(|number| T::try_from(number).ok());
         number
             .map(Some)
             .ok_or_else(|| Refusal::new(MISC, "JSON integer out of range"))
     }
 
     /// A level of detail; `true` stands for 1.
-    pub(super) fn level(&self, at: usize, default: i64) -> Outcome<i64> {
+    pub(super) fn level(&self, at: usize, default: i32) -> Outcome<i32> {
         match self.value(at) {
-            Some(Value::Bool(on)) => Ok(i64::from(*on)),
+            Some(Value::Bool(on)) => Ok(i32::from(*on)),
             _ => Ok(self.number(at)?.unwrap_or(default)),
         }
     }
@@ -113,20 +137,15 @@ impl Args {
         };
         let text = match value {
             Value::String(text) => text.clone(),
-            other => other.to_string(),
+            Value::Number(number) => number.to_string(),
+            _ => return Err(Refusal::new(TYPE, "Amount is not a number or string")),
         };
-        let fits = |text: &str| {
-            let plain = text
-                .bytes()
-                .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'e'));
-            plain.then(|| text.parse::<f64>().ok()).flatten()
-        };
-        match fits(&text) {
-            Some(bitcoin) if bitcoin < 0.0 => Err(Refusal::new(TYPE, "Amount out of range")),
-            Some(bitcoin) if bitcoin <= 21e6 => bitcoin::Amount::from_btc(bitcoin)
-                .map(|amount| Some(amount.to_sat()))
-                .map_err(|_| Refusal::new(TYPE, "Invalid amount")),
-            Some(_) => Err(Refusal::new(TYPE, "Amount out of range")),
+        match amount::satoshi(&text) {
+            Some(satoshi) => u64::try_from(satoshi)
+                .ok()
+                .filter(|satoshi| *satoshi <= Amount::MAX_MONEY.to_sat())
+                .map(Some)
+                .ok_or_else(|| Refusal::new(TYPE, "Amount out of range")),
             None => Err(Refusal::new(TYPE, "Invalid amount")),
         }
     }
@@ -141,7 +160,7 @@ impl Args {
 }
 
 /// A hash out of its text.
-fn hash<T: std::str::FromStr>(text: &str, name: &str, code: i32) -> Outcome<T> {
+pub(super) fn hash<T: std::str::FromStr>(text: &str, name: &str, code: i32) -> Outcome<T> {
     text.parse().map_err(|_| {
         let shown: String = text.chars().take(80).collect();
         let message = if text.len() == 64 {
@@ -175,27 +194,56 @@ pub(super) fn address(text: &str, network: bitcoin::Network) -> Outcome<String> 
         .ok_or_else(|| Refusal::new(NOT_FOUND, "Error: Invalid address"))
 }
 
-fn positions(method: &Method, mut named: Map<String, Value>) -> Outcome<Vec<Value>> {
-    let mut values = match named.remove("args") {
-        Some(Value::Array(values)) => values,
-        Some(_) | None => Vec::new(),
-    };
+/// Puts each named value where it belongs. `args` may hold the first ones without their names.
+fn positions(method: &Method, named: Vec<(String, Value)>) -> Outcome<Vec<Value>> {
+    let refuse = |text| Err(Refusal::new(PARAMETER, text));
+    let shown = |name: &str| name.chars().take(64).collect::<String>();
+    let mut names = HashSet::new();
+    if let Some((name, _)) = named.iter().find(|(name, _)| !names.insert(name.as_str())) {
+        return refuse(format!(
+            "Parameter {} specified multiple times",
+            shown(name)
+        ));
+    }
+    let (mut values, mut placed, mut unknown) = (Vec::new(), BTreeMap::new(), None);
     for (name, value) in named {
-        let Some(at) = method.params.iter().position(|param| param.is(&name)) else {
-            let shown: String = name.chars().take(64).collect();
-            let text = format!("Unknown named parameter {shown}");
-            return Err(Refusal::new(PARAMETER, text));
-        };
-        if values.len() <= at {
-            values.resize(at + 1, Value::Null);
-        } else if !values[at].is_null() {
-            let text =
-                format!("Parameter {name} specified twice both as positional and named argument");
-            return Err(Refusal::new(PARAMETER, text));
+        match method.params.iter().position(|param| param.is(&name)) {
+            Some(at) if !placed.contains_key(&at) => drop(placed.insert(at, value)),
+            // An older name beside the newer one is as unknown as any other.
+            Some(_) | None => match value {
+                Value::Array(list) if name == "args" => values = list,
+                _ => unknown = unknown.or(Some(name)),
+            },
         }
-        values[at] = value;
+    }
+    if let Some((&at, _)) = placed.first_key_value()
+        && at < values.len()
+    {
+        let name = method.params[at].name;
+        return refuse(format!(
+            "Parameter {name} specified twice both as positional and named argument"
+        ));
+    }
+    if let Some(name) = unknown {
+        return refuse(format!("Unknown named parameter {}", shown(&name)));
+    }
+    for (at, value) in placed {
+        values.resize(at, Value::Null);
+        values.push(value);
     }
     Ok(values)
+}
+
+/// The text that a value is.
+pub(super) fn text_of(value: &Value) -> Outcome<&str> {
+    value.as_str().ok_or_else(|| not_of("string", value))
+}
+
+/// What Bitcoin Core says where it looks at a value's type late.
+fn not_of(expected: &str, value: &Value) -> Refusal {
+    let found = type_name(value);
+    let text = format!("JSON value of type {found} is not of expected type {expected}");
+    Refusal::new(TYPE, text)
 }
 
 /// The type that was expected where another one came.
@@ -209,8 +257,7 @@ fn misfit(param: Param, value: &Value) -> Option<&'static str> {
         Kind::Text => (value.is_string(), "string"),
         Kind::List => (value.is_array(), "array"),
         Kind::Object => (value.is_object(), "object"),
-        Kind::Level => (value.is_number() || value.is_boolean(), "number"),
-        Kind::Amount => (value.is_number() || value.is_string(), "number"),
+        Kind::Level | Kind::Amount => return None,
     };
     (!fits).then_some(expected)
 }
@@ -234,6 +281,11 @@ mod tests {
     use crate::face::methods::find;
 
     fn read(method: &str, params: Value) -> Outcome<Args> {
+        let params = match params {
+            Value::Object(named) => Params::Named(named.into_iter().collect()),
+            Value::Array(list) => Params::List(list),
+            _ => Params::Other,
+        };
         Args::read(find(method).unwrap(), params)
     }
 
@@ -243,6 +295,9 @@ mod tests {
         assert_eq!((args.text(0), args.level(1, 0)), ("ab", Ok(1)));
         let args = read("getblock", json!({ "args": ["ab"], "verbosity": 2 })).unwrap();
         assert_eq!((args.text(0), args.level(1, 0)), ("ab", Ok(2)));
+        // What lies between is left out, and so null.
+        let args = read("gettxout", json!({ "include_mempool": true, "txid": "ab" }));
+        assert_eq!(args.unwrap_err().code, TYPE);
     }
 
     #[test]
@@ -259,14 +314,41 @@ mod tests {
             refused("getblockhash", json!({ "depth": 1 })),
             Refusal::new(-8, "Unknown named parameter depth")
         );
+        assert_eq!(
+            refused(
+                "getblock",
+                json!({ "args": ["ab", 1], "verbose": 1, "depth": 1 })
+            ),
+            Refusal::new(
+                -8,
+                "Parameter verbosity|verbose specified twice both as positional and named argument"
+            )
+        );
+        assert_eq!(
+            refused("getblock", json!({ "verbose": 1, "verbosity": 1 })).message,
+            "Unknown named parameter verbosity"
+        );
+        let twice = vec![("height".to_owned(), json!(1)); 2];
+        let twice = Args::read(find("getblockhash").unwrap(), Params::Named(twice));
+        assert_eq!(
+            twice.unwrap_err(),
+            Refusal::new(-8, "Parameter height specified multiple times")
+        );
         assert_eq!(refused("getblockhash", json!([])).code, -1);
         assert_eq!(refused("uptime", json!([1])).code, -1);
-        let args = read("getblock", json!(["abc"])).unwrap();
+        let args = read("getblock", json!(["abc", "x"])).unwrap();
         assert_eq!(
             args.block_hash(0, "blockhash"),
             Err(Refusal::new(
                 -8,
                 "blockhash must be of length 64 (not 3, for 'abc')"
+            ))
+        );
+        assert_eq!(
+            args.level(1, 0),
+            Err(Refusal::new(
+                -3,
+                "JSON value of type string is not of expected type number"
             ))
         );
     }

@@ -7,12 +7,13 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use bllvm_ipc::types::{BlockHash, HeadersRequest, Txid, UtxoRequest};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Face;
 use super::chain::{around, block_json, hash_at, header_of, info, raw_block};
 use super::error::{NO_MEMPOOL, NOT_FOUND, Outcome, PARAMETER, Refusal, WARMUP};
 use super::mempool::{all_ids, find_transaction, transaction_json};
+use super::message::Params;
 use super::params::Args;
 use super::rpc::{bound, forbidden, unauthorized};
 use super::{mempool, methods, render, script};
@@ -134,7 +135,7 @@ async fn answer(face: &Face, caller: &Caller, path: &str, query: &str) -> Outcom
 /// No parameters for a method that needs none.
 fn none(method: &str) -> Outcome<Args> {
     let method = methods::find(method).ok_or_else(|| Refusal::new(NOT_FOUND, "no such method"))?;
-    Args::read(method, json!([]))
+    Args::read(method, Params::default())
 }
 
 fn number_of<'q>(query: &'q str, name: &str) -> Option<&'q str> {
@@ -278,9 +279,7 @@ async fn contents(face: &Face, caller: &Caller, query: &str) -> Outcome<Response
     }
     let method = methods::find("getrawmempool");
     let method = method.ok_or_else(|| Refusal::new(NOT_FOUND, "no such method"))?;
-    let mut named = Map::new();
-    named.insert("verbose".to_owned(), json!(true));
-    let args = Args::read(method, Value::Object(named))?;
+    let args = Args::read(method, Params::List(vec![json!(true)]))?;
     Ok(as_json(&mempool::list(face, caller, args).await?))
 }
 

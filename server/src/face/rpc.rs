@@ -2,29 +2,26 @@
 
 use std::time::Duration;
 
-use axum::body::to_bytes;
-use axum::extract::{Request as HttpRequest, State};
-use axum::http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{Method as HttpMethod, StatusCode};
-use axum::response::{IntoResponse as _, Response};
-use serde_json::Value;
-
 use super::Face;
 use super::envelope::{self, Request};
-use super::error::{INVALID_REQUEST, MISC, NO_METHOD, Outcome, PARSE, Refusal};
+use super::error::{MISC, NO_METHOD, Outcome, PARSE, Refusal};
+use super::message::{Fields, Message};
 use super::methods;
 use super::mining::until_stop;
 use super::params::Args;
 use crate::api::auth::Caller;
 use crate::api::error::{ApiError, Code};
 use crate::model::Scope;
+use axum::body::to_bytes;
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{Method as HttpMethod, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 
 /// The largest body: a block of four million weight units in hex, and room to spare.
 const MAX_BODY_BYTES: usize = 16 << 20;
 /// How long a body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
-/// Requests of one batch.
-const MAX_BATCH: usize = 1000;
 /// Bytes of one batch's answers.
 const MAX_BATCH_BYTES: usize = 32 << 20;
 
@@ -54,14 +51,13 @@ pub(super) async fn call(State(face): State<Face>, request: HttpRequest) -> Resp
         }
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
-    let Ok(message) = serde_json::from_slice::<Value>(&body) else {
-        return envelope::refuse(Refusal::new(PARSE, "Parse error"));
-    };
+    let message = Message::read(&body);
     drop(body);
     match message {
-        Value::Array(batch) => batch_of(&face, &caller, batch).await,
-        message @ Value::Object(_) => single(&face, &caller, message).await,
-        _ => envelope::refuse(Refusal::new(PARSE, "Top-level object parse error")),
+        Ok(Message::Batch(batch)) => batch_of(&face, &caller, batch).await,
+        Ok(Message::One(fields)) => single(&face, &caller, fields).await,
+        Ok(Message::Other) => envelope::refuse(Refusal::new(PARSE, "Top-level object parse error")),
+        Err(refusal) => envelope::refuse(refusal),
     }
 }
 
@@ -94,12 +90,12 @@ fn lacks(caller: &Caller, request: &Request) -> Option<(&'static str, Scope)> {
     (!caller.may(scope)).then_some((method.name, scope))
 }
 
-async fn single(face: &Face, caller: &Caller, message: Value) -> Response {
-    let mut request = match Request::read(message) {
+async fn single(face: &Face, caller: &Caller, fields: Fields) -> Response {
+    let mut request = match Request::read(Some(fields)) {
         Ok(request) => request,
         Err(refused) => {
             let (request, refusal) = *refused;
-            return request.respond(Err(refusal));
+            return request.refuse(refusal);
         }
     };
     if let Some((method, scope)) = lacks(caller, &request) {
@@ -109,12 +105,8 @@ async fn single(face: &Face, caller: &Caller, message: Value) -> Response {
     request.respond(outcome)
 }
 
-async fn batch_of(face: &Face, caller: &Caller, batch: Vec<Value>) -> Response {
+async fn batch_of(face: &Face, caller: &Caller, batch: Vec<Option<Fields>>) -> Response {
     let count = batch.len();
-    if count > MAX_BATCH {
-        let text = format!("a batch has at most {MAX_BATCH} requests, not {count}; split it");
-        return envelope::refuse(Refusal::new(INVALID_REQUEST, text));
-    }
     let requests: Vec<_> = batch.into_iter().map(Request::read).collect();
     let refused = requests
         .iter()
@@ -160,7 +152,7 @@ async fn run(face: &Face, caller: &Caller, request: &mut Request) -> Outcome {
     let Some(method) = methods::find(&request.method) else {
         return Err(Refusal::new(NO_METHOD, "Method not found"));
     };
-    let args = Args::read(method, request.params.take())?;
+    let args = Args::read(method, std::mem::take(&mut request.params))?;
     let outcome = until_stop(&face.0.api.soft, (method.run)(face, caller, args)).await;
     let code = outcome.as_ref().err().map(|refusal| refusal.code);
     tracing::debug!(

@@ -1,7 +1,8 @@
 //! Methods that send transactions, or ask whether they would be taken.
 
 use bitcoin::consensus::encode::serialize;
-use bitcoin::{Transaction, Wtxid};
+use bitcoin::script::Instruction;
+use bitcoin::{Script, Transaction, Wtxid, opcodes};
 use bllvm_ipc::types::{Hex, TransactionVerdict, Transactions};
 use serde_json::{Map, Value, json};
 
@@ -20,6 +21,9 @@ use crate::store::commands::actions;
 const MAX_FEE_RATE: u64 = 10_000_000;
 /// Transactions that one request judges.
 const MAX_PACKAGE: usize = 25;
+/// Bytes of the longest script, and of its longest push.
+const MAX_SCRIPT: usize = 10_000;
+const MAX_PUSH: usize = 520;
 
 /// Hands transactions to the base node, and writes down who did, and what became of each.
 async fn submit(
@@ -49,8 +53,8 @@ async fn submit(
 
 pub(super) async fn send(face: &Face, caller: &Caller, args: Args) -> Outcome {
     face.pace().check(caller)?;
-    let tx = params::transaction(args.text(0))?;
     let limits = Limits::read(&args, 1)?;
+    let tx = params::transaction(args.text(0))?;
     limits.check_burned(&tx)?;
     limits.check_fee(face, &tx).await?;
     let sent = submit(face, caller, std::slice::from_ref(&tx)).await?;
@@ -88,7 +92,7 @@ struct Limits {
 impl Limits {
     fn read(args: &Args, at: usize) -> Outcome<Self> {
         let fee_rate = args.amount(at)?.unwrap_or(MAX_FEE_RATE);
-        if fee_rate > 100_000_000 {
+        if fee_rate >= 100_000_000 {
             let text = "Fee rates larger than or equal to 1BTC/kvB are not accepted";
             return Err(Refusal::new(PARAMETER, text));
         }
@@ -99,7 +103,7 @@ impl Limits {
     }
 
     fn check_burned(&self, tx: &Transaction) -> Outcome<()> {
-        let burns = |output: &&bitcoin::TxOut| output.script_pubkey.is_op_return();
+        let burns = |output: &&bitcoin::TxOut| is_unspendable(&output.script_pubkey);
         let most = tx
             .output
             .iter()
@@ -144,14 +148,26 @@ fn packed<'a>(transactions: impl IntoIterator<Item = &'a Transaction>) -> Transa
     }
 }
 
-/// The transactions of a list of hex texts.
-fn package(list: &[Value]) -> Outcome<Vec<Transaction>> {
-    if list.is_empty() || list.len() > MAX_PACKAGE {
+/// Whether nobody can ever spend what is paid to a script.
+fn is_unspendable(script: &Script) -> bool {
+    let allowed = |one: Instruction<'_>| match one {
+        Instruction::PushBytes(push) => push.len() <= MAX_PUSH,
+        Instruction::Op(code) => code.to_u8() <= opcodes::all::OP_NOP10.to_u8(),
+    };
+    let has_valid_ops = || script.instructions().all(|one| one.is_ok_and(allowed));
+    script.is_op_return() || script.len() > MAX_SCRIPT || !has_valid_ops()
+}
+
+/// The limits and the transactions of a list of hex texts, judged in Bitcoin Core's order.
+fn package(args: &Args) -> Outcome<(Limits, Vec<Transaction>)> {
+    let count = args.list(0).len();
+    if count == 0 || count > MAX_PACKAGE {
         let text = format!("Array must contain between 1 and {MAX_PACKAGE} transactions.");
         return Err(Refusal::new(PARAMETER, text));
     }
-    let read = |value: &Value| {
-        let text = value.as_str().unwrap_or_default();
+    let limits = Limits::read(args, 1)?;
+    let read = |text: Outcome<&str>| {
+        let text = text?;
         params::transaction(text).map_err(|_| {
             let shown: String = text.chars().take(80).collect();
             let text =
@@ -159,7 +175,8 @@ fn package(list: &[Value]) -> Outcome<Vec<Transaction>> {
             Refusal::new(DESERIALIZATION, text)
         })
     };
-    list.iter().map(read).collect()
+    let transactions: Outcome<_> = args.texts(0).map(read).collect();
+    Ok((limits, transactions?))
 }
 
 /// The fee rates by which transactions were judged: each by its own, or, where one of them pays less
@@ -203,8 +220,7 @@ impl Rates {
 }
 
 pub(super) async fn test_accept(face: &Face, _: &Caller, args: Args) -> Outcome {
-    let transactions = package(args.list(0))?;
-    let limits = Limits::read(&args, 1)?;
+    let (limits, transactions) = package(&args)?;
     let judged = face.node().test_accept(packed(&transactions)).await;
     let judged = judged.map_err(no_mempool)?.results;
     let rates = Rates::of(face, &transactions, &judged).await?;
@@ -235,8 +251,7 @@ pub(super) async fn test_accept(face: &Face, _: &Caller, args: Args) -> Outcome 
 
 pub(super) async fn submit_package(face: &Face, caller: &Caller, args: Args) -> Outcome {
     face.pace().check(caller)?;
-    let transactions = package(args.list(0))?;
-    let limits = Limits::read(&args, 1)?;
+    let (limits, transactions) = package(&args)?;
     for tx in &transactions {
         limits.check_burned(tx)?;
     }

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "kernel")]
 mod encodings;
+#[cfg(feature = "kernel")]
+mod parameters;
 mod requests;
 #[cfg(feature = "kernel")]
 mod submitting;

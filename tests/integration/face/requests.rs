@@ -116,18 +116,18 @@ async fn batches_are_answered_in_order_and_bounded() {
         let one = |id| json!({ "id": id, "method": "uptime" });
         Value::Array((0..count).map(one).collect()).to_string()
     };
-    let answers = core.post(batch(1000)).await.done();
+    let answers = core.post(batch(10_000)).await.done();
     let ids: Vec<u64> = answers
         .as_array()
         .unwrap()
         .iter()
         .map(|one| one["id"].as_u64().unwrap())
         .collect();
-    assert_eq!(ids, (0..1000).collect::<Vec<_>>());
-    let refused = told(&core.post(batch(10_000)).await);
+    assert_eq!(ids, (0..10_000).collect::<Vec<_>>());
+    let refused = told(&core.post(batch(10_001)).await);
     assert_eq!((refused.0, refused.1), (400, -32600));
     assert!(
-        refused.2.contains("at most 1000 requests, not 10000"),
+        refused.2.contains("at most 10000 requests, not 10001"),
         "{}",
         refused.2
     );
