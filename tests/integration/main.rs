@@ -30,6 +30,8 @@ mod governance_veto;
 mod grants;
 mod host_kills;
 #[cfg(feature = "kernel")]
+mod hostile_peers;
+#[cfg(feature = "kernel")]
 mod import;
 mod interrupted;
 mod kill_points;

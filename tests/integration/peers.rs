@@ -1,24 +1,19 @@
 //! Peers: two of our nodes pass on blocks and transactions, follow the better chain, and keep what
 //! strangers do away from themselves and each other.
 
-use bllvm_kernel_node::bitcoin::block::Header;
-use bllvm_kernel_node::bitcoin::consensus::encode::{deserialize, serialize, serialize_hex};
-use bllvm_kernel_node::bitcoin::constants::genesis_block;
-use bllvm_kernel_node::bitcoin::hashes::Hash as _;
+use bllvm_kernel_node::bitcoin::consensus::encode::{serialize, serialize_hex};
+use bllvm_kernel_node::bitcoin::p2p::Magic;
 use bllvm_kernel_node::bitcoin::p2p::message::{NetworkMessage, RawNetworkMessage};
 use bllvm_kernel_node::bitcoin::p2p::message_blockdata::Inventory;
-use bllvm_kernel_node::bitcoin::p2p::message_network::VersionMessage;
-use bllvm_kernel_node::bitcoin::p2p::{Address, Magic, ServiceFlags};
-use bllvm_kernel_node::bitcoin::{Network, TxMerkleNode};
 use bllvm_tests::chain::{ELSEWHERE, block, mine, same_tip, spending};
+use bllvm_tests::stranger::{Stranger, empty_promises};
 use bllvm_tests::wait::until;
 use bllvm_tests::{CoreRpc, TestServer};
 use reqwest::Method;
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt as _;
 
-async fn node(settings: &[String]) -> (TestServer, CoreRpc) {
+pub(super) async fn node(settings: &[String]) -> (TestServer, CoreRpc) {
     let mut builder = TestServer::builder().set("node.backend=embedded");
     for setting in settings {
         builder = builder.set(setting);
@@ -36,7 +31,7 @@ async fn ready(core: &CoreRpc) {
     .await;
 }
 
-async fn listening(more: &[&str]) -> (TestServer, CoreRpc, String) {
+pub(super) async fn listening(more: &[&str]) -> (TestServer, CoreRpc, String) {
     let mut settings = vec!["node.p2p_listen=127.0.0.1:0".to_owned()];
     settings.extend(more.iter().map(|setting| (*setting).to_owned()));
     let (server, core) = node(&settings).await;
@@ -49,7 +44,7 @@ async fn listening(more: &[&str]) -> (TestServer, CoreRpc, String) {
     (server, core, address)
 }
 
-async fn calling(address: &str) -> (TestServer, CoreRpc) {
+pub(super) async fn calling(address: &str) -> (TestServer, CoreRpc) {
     node(&[format!("node.connect={address}")]).await
 }
 
@@ -136,85 +131,6 @@ async fn the_longer_chain_wins_and_what_it_undoes_is_unconfirmed_again() {
         near.call("getmempoolentry", json!([txid])).await.ok()
     })
     .await;
-}
-
-/// A peer that says what a test wants.
-struct Stranger {
-    line: TcpStream,
-}
-
-impl Stranger {
-    async fn call(address: &str) -> Self {
-        let line = TcpStream::connect(address).await.unwrap();
-        Self { line }
-    }
-
-    async fn greeted(address: &str) -> Self {
-        let mut stranger = Self::call(address).await;
-        let here = Address::new(&"127.0.0.1:1".parse().unwrap(), ServiceFlags::NETWORK);
-        let agent = "/stranger/".to_owned();
-        let mut version =
-            VersionMessage::new(ServiceFlags::NETWORK, 0, here.clone(), here, 7, agent, 0);
-        version.version = 70_016;
-        stranger.say(NetworkMessage::Version(version)).await;
-        stranger.say(NetworkMessage::Verack).await;
-        stranger
-            .hears(|message| matches!(message, NetworkMessage::Verack))
-            .await;
-        stranger
-    }
-
-    async fn say(&mut self, message: NetworkMessage) {
-        let frame = serialize(&RawNetworkMessage::new(Magic::REGTEST, message));
-        // Who was left already hears it no more.
-        let _ = self.line.write_all(&frame).await;
-    }
-
-    /// The next message; none once the line is closed.
-    async fn next(&mut self) -> Option<NetworkMessage> {
-        let mut frame = vec![0; 24];
-        self.line.read_exact(&mut frame).await.ok()?;
-        let size = u32::from_le_bytes(frame[16..20].try_into().unwrap()) as usize;
-        frame.resize(24 + size, 0);
-        self.line.read_exact(&mut frame[24..]).await.ok()?;
-        let message: RawNetworkMessage = deserialize(&frame).unwrap();
-        Some(message.into_payload())
-    }
-
-    /// The first message that fits; none once the line is closed.
-    async fn hears(&mut self, fits: impl Fn(&NetworkMessage) -> bool) -> Option<NetworkMessage> {
-        let heard = async {
-            while let Some(message) = self.next().await {
-                if fits(&message) {
-                    return Some(message);
-                }
-            }
-            None
-        };
-        let heard = tokio::time::timeout(bllvm_tests::wait::DEADLINE, heard);
-        heard.await.expect("a message, or the end of the line")
-    }
-
-    async fn is_left(&mut self) {
-        assert_eq!(self.hears(|_| false).await, None);
-    }
-}
-
-/// Headers from genesis on, with their work and nothing behind them.
-fn empty_promises(count: usize) -> Vec<Header> {
-    let mut last = genesis_block(Network::Regtest).header;
-    let mut headers = Vec::with_capacity(count);
-    for _ in 0..count {
-        last.prev_blockhash = last.block_hash();
-        last.merkle_root = TxMerkleNode::from_byte_array([9; 32]);
-        last.time += 1;
-        last.nonce = 0;
-        while last.validate_pow(last.target()).is_err() {
-            last.nonce += 1;
-        }
-        headers.push(last);
-    }
-    headers
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,8 @@ pub mod registry;
 pub mod rest;
 pub mod server;
 pub mod sse;
+#[cfg(feature = "kernel")]
+pub mod stranger;
 pub mod verbs;
 pub mod wait;
 pub mod webhook;

@@ -13,6 +13,8 @@ use super::wire::Fault;
 /// The protocol with headers first, witnesses and `sendheaders`.
 const OLDEST: u32 = 70_014;
 const OURS: u32 = 70_016;
+/// Bytes of a peer's name for itself, as Bitcoin Core has it. It is shown to people.
+const LONGEST_NAME: usize = 256;
 const USER_AGENT: &str = concat!("/bllvm:", env!("CARGO_PKG_VERSION"), "/");
 
 /// Greets, and learns what the peer is.
@@ -56,6 +58,12 @@ fn judge(net: &Net, place: &Place, theirs: &VersionMessage) -> Result<(), Fault>
         return Fault::broke(format!(
             "it speaks version {} of the protocol; {OLDEST} is the oldest that is understood",
             theirs.version
+        ));
+    }
+    let named = theirs.user_agent.len();
+    if named > LONGEST_NAME {
+        return Fault::broke(format!(
+            "it calls itself by a name of {named} bytes; {LONGEST_NAME} are the most"
         ));
     }
     let needed = ServiceFlags::NETWORK | ServiceFlags::WITNESS;

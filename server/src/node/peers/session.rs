@@ -7,7 +7,7 @@ use bitcoin::BlockHash;
 use bitcoin::p2p::message::NetworkMessage;
 use bitcoin::p2p::message_blockdata::Inventory;
 use tokio::net::TcpStream;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::broadcast;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +15,7 @@ use super::blocks::Blocks;
 use super::net::{Net, News, Place};
 use super::serve::Owed;
 use super::transactions::Relay;
-use super::wire::{self, Fault, Out};
+use super::wire::{Fault, In, Out};
 
 /// How often deadlines are looked at and news of transactions passed on.
 const TICK: Duration = Duration::from_millis(100);
@@ -24,7 +24,7 @@ const QUIET: Duration = Duration::from_mins(1);
 
 /// Both directions of a peer's line.
 pub(super) struct Line {
-    messages: mpsc::Receiver<Result<NetworkMessage, Fault>>,
+    messages: In,
     pub(super) out: Out,
 }
 
@@ -34,14 +34,14 @@ impl Line {
         let _ = line.set_nodelay(true);
         let (read, write) = line.into_split();
         Self {
-            messages: wire::read_all(read, net.magic, place.traffic.clone()),
+            messages: In::start(read, net.magic, place.traffic.clone()),
             out: Out::start(write, net.magic, place.traffic.clone()),
         }
     }
 
     pub(super) async fn read(&mut self) -> Result<NetworkMessage, Fault> {
         self.messages
-            .recv()
+            .next()
             .await
             .unwrap_or_else(|| Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()))
     }
@@ -82,7 +82,7 @@ async fn talk(net: &Net, line: TcpStream, place: &Place) -> Result<(), Fault> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            message = session.line.messages.recv() => match message {
+            message = session.line.messages.next() => match message {
                 Some(message) => session.hear(message?).await?,
                 None => return Ok(()),
             },

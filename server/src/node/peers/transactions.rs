@@ -4,7 +4,8 @@ use std::collections::{HashSet, VecDeque};
 
 use bitcoin::p2p::message::NetworkMessage;
 use bitcoin::p2p::message_blockdata::Inventory;
-use bitcoin::{Transaction, Txid};
+use bitcoin::policy::MAX_STANDARD_TX_WEIGHT;
+use bitcoin::{Transaction, Txid, Weight};
 
 use super::session::Session;
 use super::wire::Fault;
@@ -15,6 +16,8 @@ const MAX_ASKED: usize = 5000;
 const MAX_REFUSED: usize = 5000;
 /// Transactions that wait for a relative.
 const MAX_WAITING: usize = 10;
+/// The heaviest transaction that is passed on.
+const MAX_WEIGHT: Weight = Weight::from_wu(MAX_STANDARD_TX_WEIGHT as u64);
 /// Ids of one announcement.
 const MAX_TOLD: usize = 1000;
 
@@ -113,6 +116,11 @@ impl Session<'_> {
     pub(super) async fn take_transaction(&mut self, transaction: Transaction) -> Result<(), Fault> {
         let txid = transaction.compute_txid();
         self.relay.asked.remove(&txid);
+        // The mempool would say the same of it, after it was copied.
+        if transaction.weight() > MAX_WEIGHT {
+            self.relay.refuse(txid);
+            return Ok(());
+        }
         let Some(code) = self.submit(vec![transaction.clone()]).await? else {
             // Whoever waited for it may come in now.
             while let Some([_, child]) = self.relay.pair_with(&transaction) {

@@ -7,7 +7,7 @@ use bitcoin::consensus::encode::{deserialize, serialize};
 use bitcoin::p2p::Magic;
 use bitcoin::p2p::message::{NetworkMessage, RawNetworkMessage};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::traffic::Traffic;
 
@@ -17,8 +17,10 @@ const HEAD: usize = 24;
 const MAX_PAYLOAD: u32 = 4_000_000;
 /// How long one message may take from its first byte to its last.
 const WHOLE: Duration = Duration::from_mins(1);
-/// Messages that were read and wait to be looked at.
+/// Messages that came and wait to be looked at, and their bytes. What is made of the bytes takes
+/// several times as much memory, so that is done when their turn comes.
 const UNREAD: usize = 8;
+const UNREAD_BYTES: usize = MAX_PAYLOAD as usize + HEAD;
 
 /// Why a peer is left.
 #[derive(Debug, thiserror::Error)]
@@ -46,33 +48,77 @@ impl Fault {
     }
 }
 
-/// Reads messages until something is wrong; that comes last.
-pub(super) fn read_all(
-    mut line: impl AsyncRead + Unpin + Send + 'static,
-    magic: Magic,
-    traffic: Arc<Traffic>,
-) -> mpsc::Receiver<Result<NetworkMessage, Fault>> {
-    let (sender, receiver) = mpsc::channel(UNREAD);
-    tokio::spawn(async move {
-        loop {
-            let read = tokio::select! {
-                read = read(&mut line, magic, &traffic) => read,
-                () = sender.closed() => return,
-            };
-            let over = read.is_err();
-            if sender.send(read).await.is_err() || over {
-                return;
+/// A whole message as it came, and its place among those that wait.
+#[derive(Debug)]
+struct Frame {
+    bytes: Vec<u8>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Messages as they come.
+#[derive(Debug)]
+pub(super) struct In(mpsc::Receiver<Result<Frame, Fault>>);
+
+impl In {
+    /// Reads messages until something is wrong; that comes last.
+    pub(super) fn start(
+        mut line: impl AsyncRead + Unpin + Send + 'static,
+        magic: Magic,
+        traffic: Arc<Traffic>,
+    ) -> Self {
+        let (sender, receiver) = mpsc::channel(UNREAD);
+        let places = Arc::new(Semaphore::new(UNREAD_BYTES));
+        tokio::spawn(async move {
+            loop {
+                let read = tokio::select! {
+                    read = read_frame(&mut line, magic, &traffic, &places) => read,
+                    () = sender.closed() => return,
+                };
+                let over = read.is_err();
+                if sender.send(read).await.is_err() || over {
+                    return;
+                }
             }
-        }
-    });
-    receiver
+        });
+        Self(receiver)
+    }
+
+    /// The next message; none where there was something wrong already. Giving up loses nothing.
+    pub(super) async fn next(&mut self) -> Option<Result<NetworkMessage, Fault>> {
+        let frame = self.0.recv().await?;
+        Some(frame.and_then(|frame| decode(&frame.bytes)))
+    }
+}
+
+async fn read_frame(
+    line: &mut (impl AsyncRead + Unpin),
+    magic: Magic,
+    traffic: &Traffic,
+    places: &Arc<Semaphore>,
+) -> Result<Frame, Fault> {
+    let bytes = read(line, magic, traffic).await?;
+    let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    // Never closed, and no frame is larger than all places.
+    let place = places.clone().acquire_many_owned(size).await;
+    let place = place.map_err(std::io::Error::other)?;
+    Ok(Frame {
+        bytes,
+        _place: place,
+    })
+}
+
+fn decode(frame: &[u8]) -> Result<NetworkMessage, Fault> {
+    match deserialize::<RawNetworkMessage>(frame) {
+        Ok(message) => Ok(message.into_payload()),
+        Err(error) => Fault::broke(format!("a message cannot be read: {error}")),
+    }
 }
 
 async fn read(
     line: &mut (impl AsyncRead + Unpin),
     magic: Magic,
     traffic: &Traffic,
-) -> Result<NetworkMessage, Fault> {
+) -> Result<Vec<u8>, Fault> {
     let mut frame = vec![0; HEAD];
     // Silence is judged elsewhere.
     line.read_exact(&mut frame[..1]).await?;
@@ -96,14 +142,12 @@ async fn read(
             return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
         }
         traffic.received(frame.len());
-        match deserialize::<RawNetworkMessage>(&frame) {
-            Ok(message) => Ok(message.into_payload()),
-            Err(error) => Fault::broke(format!("a message cannot be read: {error}")),
-        }
+        Ok(())
     };
     tokio::time::timeout(WHOLE, rest)
         .await
-        .unwrap_or(Err(Fault::Slow("a message took too long")))
+        .unwrap_or(Err(Fault::Slow("a message took too long")))?;
+    Ok(frame)
 }
 
 /// What goes out: small messages first, then the large ones, of which one waits at the most.
@@ -176,6 +220,7 @@ mod tests {
         let mut line = bytes;
         read(&mut line, Magic::REGTEST, &Traffic::new(0))
             .await
+            .and_then(|frame| decode(&frame))
             .map_err(|fault| fault.to_string())
     }
 
