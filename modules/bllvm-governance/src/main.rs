@@ -8,6 +8,9 @@
 mod answers;
 mod commands;
 mod config;
+#[cfg(test)]
+#[path = "../../bllvm-package/tests/damage/mod.rs"]
+mod damage;
 mod facts;
 mod github;
 mod inbox;

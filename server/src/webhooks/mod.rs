@@ -19,6 +19,8 @@ mod sign;
 mod verify;
 
 #[cfg(test)]
+mod damaged;
+#[cfg(test)]
 mod tests;
 
 pub use intake::{IntakeError, Receipt, Webhooks};

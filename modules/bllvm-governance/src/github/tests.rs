@@ -250,3 +250,81 @@ fn reviews_and_releases_are_facts() {
     let read = reading(&release).unwrap();
     assert!(matches!(&read.facts[..], [Fact::Release(r)] if r.tag == "v1"));
 }
+
+/// What payloads are made of, and what breaks readers.
+const PIECES: &[&[u8]] = &[
+    b"\"",
+    b"[[[[[[[[",
+    b"{{{{{{{{",
+    b"}",
+    b"]",
+    b",",
+    b":",
+    b"\\u0000",
+    b"\\ud800",
+    b"\\",
+    b"-1",
+    b"1e999",
+    b"null",
+    b"true",
+    b"[]",
+    b"{}",
+    b"18446744073709551616",
+    b"9223372036854775808",
+    b"payload=",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b"\xe2\x80\xae",
+    b"\x1f\x8b\x08\x00",
+    b"\0",
+    b"9999-12-31T23:59:60Z",
+    b"-0001-01-01T00:00:00Z",
+    b"\"review\":{},",
+    b"\"comment\":{},",
+    b"\"release\":{},",
+    b"/governance-sign ",
+    b"/governance-veto ",
+    b" nonce=",
+    b" sig=",
+    b"\r\n",
+];
+
+#[test]
+fn no_damaged_payload_makes_a_panic() {
+    let good = statement();
+    let payloads = [
+        pull_request(),
+        comment("nothing"),
+        said(&good, &good, 1),
+        said(&good, &good, 9),
+        json!({
+            "action": "dismissed", "repository": { "full_name": "example/node" },
+            "pull_request": { "number": 7 },
+            "review": { "id": 5, "user": { "login": "carol" }, "state": "approved",
+                "commit_id": "a".repeat(40), "submitted_at": "2026-01-02T00:00:00Z" }
+        }),
+        json!({
+            "action": "published", "repository": { "full_name": "example/node" },
+            "release": { "id": 3, "tag_name": "v1.0", "name": "One", "target_commitish": "main",
+                "draft": false, "prerelease": false, "author": { "login": "alice" },
+                "created_at": "2026-01-02T00:00:00Z", "published_at": "2026-01-02T00:00:00Z" }
+        }),
+    ];
+    for payload in &payloads {
+        reading(payload).unwrap();
+    }
+    let bodies: Vec<Vec<u8>> = payloads.map(|body| body.to_string().into_bytes()).into();
+    let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+    let known = known();
+    // A key that nobody configured is not made known by damage.
+    let strangers = key(9).x_only_public_key().0.to_string();
+    crate::damage::fuzz("webhook payload", &bodies, PIECES, |body| {
+        let (_, facts) = crate::inbox::judge(read(body, &known));
+        for fact in facts {
+            if let Fact::Signed(signed) = fact {
+                assert_ne!(signed.key, strangers);
+                assert_eq!(signed.statement, good, "what was not signed is not kept");
+            }
+        }
+    });
+}

@@ -8,6 +8,8 @@
 pub mod bip322;
 mod challenge;
 mod check;
+#[cfg(test)]
+mod damaged;
 mod weigh;
 
 use schemars::JsonSchema;

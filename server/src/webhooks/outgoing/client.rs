@@ -21,6 +21,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::address::{AllowedAddresses, host_address, plain_http};
+use super::names::Names;
 use crate::model::{AttemptCode, UtcTime};
 
 /// Addresses of a name that are tried.
@@ -62,6 +63,7 @@ impl Sent {
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     allowed: AllowedAddresses,
+    names: Names,
     /// The system's certificates, read at the first use.
     tls: Arc<OnceCell<Arc<ClientConfig>>>,
 }
@@ -120,7 +122,17 @@ impl HttpClient {
     pub fn new(allowed: AllowedAddresses) -> Self {
         Self {
             allowed,
+            names: Names::System,
             tls: Arc::default(),
+        }
+    }
+
+    /// A client that asks a test's resolver.
+    #[cfg(test)]
+    pub(super) fn resolving(allowed: AllowedAddresses, resolver: super::tests::Resolver) -> Self {
+        Self {
+            names: Names::Scripted(resolver),
+            ..Self::new(allowed)
         }
     }
 
@@ -131,8 +143,8 @@ impl HttpClient {
         roots: RootCertStore,
     ) -> Result<Self, String> {
         Ok(Self {
-            allowed,
             tls: Arc::new(OnceCell::new_with(Some(trusting(roots)?))),
+            ..Self::new(allowed)
         })
     }
 
@@ -206,14 +218,10 @@ impl HttpClient {
         let port = url.port_or_known_default().unwrap_or(443);
         let found: Vec<IpAddr> = match host_address(url) {
             Some(address) => vec![address],
-            None => tokio::net::lookup_host((host, port))
-                .await
-                .map_err(|error| {
-                    let detail = format!("the name {host} could not be resolved: {error}");
-                    Sent::failed(AttemptCode::Dns, detail)
-                })?
-                .map(|address| address.ip())
-                .collect(),
+            None => self.names.addresses(host, port).await.map_err(|error| {
+                let detail = format!("the name {host} could not be resolved: {error}");
+                Sent::failed(AttemptCode::Dns, detail)
+            })?,
         };
         let mut refused = None;
         let mut open = Vec::new();

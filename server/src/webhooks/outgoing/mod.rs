@@ -17,6 +17,7 @@ mod endpoints;
 mod feed;
 mod key;
 mod lane;
+mod names;
 mod schedule;
 
 #[cfg(test)]

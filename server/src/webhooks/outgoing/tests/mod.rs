@@ -1,9 +1,12 @@
 //! Receivers that fail in every way they can, on a clock that the tests move.
 
 mod addresses;
+mod rebinding;
 mod receiver;
 mod schedule;
 mod tls;
+
+pub(super) use rebinding::Resolver;
 
 use std::sync::Arc;
 
