@@ -141,6 +141,37 @@ async fn a_dropped_call_cancels_the_work_on_the_other_side() {
 }
 
 #[tokio::test]
+async fn who_waits_for_the_last_answer_gets_on_with_it_or_with_the_end() {
+    let (host, module, started, _) = pair(&Limits::default());
+    module.idle().await;
+    for ends in ["answered", "cancelled", "closed"] {
+        let call = module.turn().await.unwrap();
+        let idle = async |module: Connection| module.idle().await;
+        if ends == "answered" {
+            let sent = call.send::<ChainBlock>(&BlockByHash::sample()).unwrap();
+            assert_eq!(module.open_calls(), 1, "it is sent before anybody waits");
+            let (answer, ()) = tokio::join!(sent.answer(), idle(module.clone()));
+            assert_eq!(answer.unwrap().0.len(), 2 << 20);
+            continue;
+        }
+        let before = started.load(Ordering::SeqCst);
+        let sent = call.send::<FeeEstimate>(&fee()).unwrap();
+        until(|| started.load(Ordering::SeqCst) > before).await;
+        let waiting = tokio::spawn(idle(module.clone()));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished(), "{ends}");
+        if ends == "cancelled" {
+            drop(sent);
+        } else {
+            host.close(&bllvm_ipc::handshake::Goodbye::new("shutdown", "bye"));
+            assert!(matches!(sent.answer().await, Err(CallError::Closed)));
+        }
+        waiting.await.unwrap();
+    }
+    assert!(matches!(module.turn().await, Err(CallError::Closed)));
+}
+
+#[tokio::test]
 async fn callers_in_flight_are_answered_when_the_other_side_goes() {
     let (host, module, started, dropped) = pair(&Limits::default());
     let call = tokio::spawn(async move { module.call::<FeeEstimate>(&fee()).await });

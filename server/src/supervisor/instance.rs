@@ -290,7 +290,10 @@ impl Instance {
         let drain = Drain {
             deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
         };
-        self.ask::<m::Drain>(&drain, deadline).await.map(drop)
+        self.ask::<m::Drain>(&drain, deadline).await?;
+        // What it had finished before may come right behind; who ends the connection would lose it.
+        let _ = timeout(deadline, self.connection.idle()).await;
+        Ok(())
     }
 
     /// Ends it in good order: goodbye, SIGTERM, SIGKILL. Tells how it ended.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bllvm_ipc::lifecycle::Call;
 use bllvm_ipc::method as m;
+use bllvm_ipc::types::ModuleCallResult;
 use bllvm_ipc::{CallError, Connection};
 use bllvm_manifest::{ModuleName, Resources};
 use serde_json::Value;
@@ -169,13 +170,7 @@ impl Registry {
             params,
             caller: caller.to_owned(),
         };
-        let answer = async {
-            let connection = entry.connection().await?;
-            entry.offers(method)?;
-            entry.params.check(method, &call.params)?;
-            connection.call::<m::Call>(&call).await.map_err(failure)
-        };
-        match tokio::time::timeout(deadline, answer).await {
+        match tokio::time::timeout(deadline, entry.call(&call)).await {
             Ok(answer) => answer.map(|answer| answer.result),
             Err(_) => Err(CallFailure::Deadline(
                 u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
@@ -185,6 +180,28 @@ impl Registry {
 }
 
 impl Entry {
+    /// Calls whoever serves. What is sent is sent before a reload drains: a reload that begins while
+    /// this waits for its turn has it start over.
+    async fn call(&self, call: &Call) -> Result<ModuleCallResult, CallFailure> {
+        loop {
+            let connection = self.connection().await?;
+            self.offers(&call.method)?;
+            self.params.check(&call.method, &call.params)?;
+            let turn = connection.turn().await;
+            let sent = {
+                // Held while it is sent, so that nobody changes over in between.
+                let serving = self.serving.borrow();
+                match &*serving {
+                    Serving::By(now) if now.is(&connection) => turn
+                        .and_then(|turn| turn.send::<m::Call>(call))
+                        .map_err(failure)?,
+                    _ => continue,
+                }
+            };
+            return sent.answer().await.map_err(failure);
+        }
+    }
+
     /// Whoever serves, once nobody is changing over.
     async fn connection(&self) -> Result<Connection, CallFailure> {
         let mut serving = self.serving.subscribe();

@@ -4,6 +4,8 @@
 //! reading pauses while more than the limit waits to be written, bulk replies are made a few at a
 //! time, and a frame that stands still ends the connection.
 
+mod calls;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
@@ -12,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use crate::codec::{Wire, encode};
 use crate::event::{EventClass, EventEnvelope};
@@ -21,6 +23,8 @@ use crate::handshake::Goodbye;
 use crate::log::{LogRecord, Metric};
 use crate::outbox::Outbox;
 use crate::{CallError, ErrorCode, ErrorReply, Limits, Method, Stream, WireError, method};
+
+pub use calls::{Sent, Turn};
 
 /// Replies and cancels that fit nothing; more than this many end the connection.
 const MAX_MEANINGLESS: u64 = 1000;
@@ -174,6 +178,8 @@ struct Shared {
     bulk: Semaphore,
     large: Semaphore,
     pending: Mutex<HashMap<u64, oneshot::Sender<Result<Frame, CallError>>>>,
+    /// The last open call came to its end.
+    answered: Notify,
     serving: Mutex<HashMap<u64, tokio::task::AbortHandle>>,
     ending: watch::Sender<Ending>,
 }
@@ -183,6 +189,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Connection {
+    /// Whether both are handles to one connection.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Starts reading and writing on a stream whose handshake is over.
     pub fn start(stream: Stream, limits: Limits, handler: Arc<dyn Handler>) -> Self {
         let connection = Self {
@@ -194,6 +205,7 @@ impl Connection {
                 bulk: Semaphore::new(limits.bulk_in_flight),
                 large: Semaphore::new(limits.large_in_flight),
                 pending: Mutex::default(),
+                answered: Notify::new(),
                 serving: Mutex::default(),
                 ending: watch::Sender::new(None),
                 limits,
@@ -210,50 +222,6 @@ impl Connection {
             run.end(outcome);
         });
         connection
-    }
-
-    /// Calls a method and waits for its answer. Dropping the future cancels the call.
-    ///
-    /// # Errors
-    /// The other side's refusal, a lost connection, or a body of the wrong shape.
-    pub async fn call<M: Method>(&self, request: &M::Request) -> Result<M::Response, CallError> {
-        let shape = |reason| CallError::Shape {
-            method: M::NAME.to_owned(),
-            reason,
-        };
-        let body = request.to_body().map_err(shape)?;
-        let raw = if M::Request::RAW { RAW } else { 0 };
-        let large = if M::LARGE { LARGE } else { 0 };
-        let frame = self.exchange(M::ID, body, raw | large).await?;
-        if frame.has(RAW) != M::Response::RAW {
-            return Err(shape("the RAW flag does not fit".to_owned()));
-        }
-        M::Response::from_body(&frame.body).map_err(shape)
-    }
-
-    /// Calls a method by number with an encoded body; the answer is the frame's body.
-    ///
-    /// # Errors
-    /// The other side's refusal, or a lost connection.
-    pub async fn call_encoded(
-        &self,
-        method: u16,
-        body: Bytes,
-        raw: bool,
-    ) -> Result<Bytes, CallError> {
-        let flags = if raw { RAW } else { 0 };
-        Ok(self.exchange(method, body, flags).await?.body)
-    }
-
-    /// Asks for a sign of life from the other side's dispatcher.
-    ///
-    /// # Errors
-    /// A lost connection.
-    pub async fn ping(&self) -> Result<(), CallError> {
-        let id = PING_BIT | self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        self.await_reply(&Frame::new(Kind::Ping, 0, id, Bytes::new()), true)
-            .await
-            .map(drop)
     }
 
     /// Answers a ping.
@@ -297,11 +265,6 @@ impl Connection {
         self.shared.outbox.bytes()
     }
 
-    /// Calls that wait for the other side's answer.
-    pub fn open_calls(&self) -> usize {
-        lock(&self.shared.pending).len()
-    }
-
     /// Says goodbye and ends the connection.
     pub fn close(&self, goodbye: &Goodbye) {
         if let Ok(body) = encode(goodbye) {
@@ -324,55 +287,6 @@ impl Connection {
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
         self.shared.ending.borrow().is_some()
-    }
-
-    async fn exchange(&self, method: u16, body: Bytes, flags: u8) -> Result<Frame, CallError> {
-        // The other side would end the connection, and every call on it.
-        let limit = self.limit(flags & RAW != 0, false);
-        fits("request", body.len(), limit).map_err(CallError::Reply)?;
-        let _permit = self
-            .shared
-            .calls
-            .acquire()
-            .await
-            .map_err(|_| CallError::Closed)?;
-        self.shared.outbox.has_space().await;
-        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut frame = Frame::new(Kind::Request, method, id, body);
-        frame.flags = flags;
-        let alone = self.open_calls() == 0;
-        let answer = self.await_reply(&frame, alone).await?;
-        if !answer.has(ERROR) {
-            return Ok(answer);
-        }
-        Err(match ErrorReply::from_body(&answer.body) {
-            Ok(error) => CallError::Reply(error),
-            Err(reason) => CallError::Shape {
-                method: "error".to_owned(),
-                reason,
-            },
-        })
-    }
-
-    /// A caller that is alone writes at once; callers in a crowd share the writer's next write.
-    async fn await_reply(&self, frame: &Frame, alone: bool) -> Result<Frame, CallError> {
-        let (sender, receiver) = oneshot::channel();
-        lock(&self.shared.pending).insert(frame.id, sender);
-        let mut open = OpenCall {
-            connection: self,
-            id: frame.id,
-            answered: false,
-        };
-        let outbox = &self.shared.outbox;
-        if alone {
-            outbox.send_now(frame)
-        } else {
-            outbox.send_soon(frame)
-        }
-        .map_err(|_| CallError::Closed)?;
-        let answer = receiver.await.unwrap_or(Err(CallError::Closed));
-        open.answered = true;
-        answer
     }
 
     fn send_lossy(&self, frame: &Frame) {
@@ -458,11 +372,8 @@ impl Connection {
         match frame.kind {
             Kind::Request => self.serve(handler, frame),
             Kind::Response | Kind::Pong => {
-                let waiting = lock(&self.shared.pending).remove(&frame.id);
-                match waiting {
-                    // The caller may have gone in this very moment.
-                    Some(waiting) => drop(waiting.send(Ok(frame))),
-                    None => return self.meaningless("answers that nobody waits for"),
+                if !self.answered(frame) {
+                    return self.meaningless("answers that nobody waits for");
                 }
             }
             Kind::Cancel => {
@@ -625,11 +536,7 @@ impl Connection {
         lock(&self.shared.serving)
             .drain()
             .for_each(|(_, task)| task.abort());
-        let waiting: Vec<_> = lock(&self.shared.pending).drain().collect();
-        for (_, waiting) in waiting {
-            // The caller may have gone in this very moment.
-            let _ = waiting.send(Err(CallError::Closed));
-        }
+        self.give_up();
     }
 }
 
@@ -648,28 +555,6 @@ enum Size {
     Control,
     Bulk,
     Large,
-}
-
-/// Removes a call whose caller went away, and tells the other side.
-struct OpenCall<'a> {
-    connection: &'a Connection,
-    id: u64,
-    answered: bool,
-}
-
-impl Drop for OpenCall<'_> {
-    fn drop(&mut self) {
-        if self.answered {
-            return;
-        }
-        let was_open = lock(&self.connection.shared.pending)
-            .remove(&self.id)
-            .is_some();
-        if was_open && self.id & PING_BIT == 0 {
-            self.connection
-                .send_lossy(&Frame::new(Kind::Cancel, 0, self.id, Bytes::new()));
-        }
-    }
 }
 
 /// Encodes an event once, for any number of receivers.
