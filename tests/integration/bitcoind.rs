@@ -1,10 +1,12 @@
 //! A real bitcoind, as a peer of the embedded node and as the base node of a host. Skipped, aloud,
 //! where `BITCOIND_EXE` names none.
 
+use std::time::{Duration, Instant};
+
 use bllvm_kernel_node::bitcoin::consensus::encode::serialize_hex;
 use bllvm_tests::chain::{ELSEWHERE, mine, same_tip, spending};
 use bllvm_tests::wait::until;
-use bllvm_tests::{Bitcoind, CoreRpc, Fixture, TestServer};
+use bllvm_tests::{Bitcoind, CoreRpc, Fixture, TestServer, times};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -149,6 +151,11 @@ async fn a_host_stands_on_a_bitcoind_that_dies_comes_back_and_is_reset() {
         (asked(&server).await == "unavailable").then_some(())
     })
     .await;
+    let away = Instant::now();
+    while away.elapsed() < Duration::from_secs(times(60).into()) {
+        assert_eq!(asked(&server).await, "unavailable");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
     bitcoind.start_again();
     let theirs = bitcoind.rpc().await;
     until("the module is served again", async || {

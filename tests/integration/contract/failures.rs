@@ -3,11 +3,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bllvm_node::node::{Credentials, NodeError, NodeState};
 use bllvm_tests::wait::until;
-use bllvm_tests::{Fixture, TestServer};
+use bllvm_tests::{Fixture, TestServer, times};
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
@@ -237,7 +237,13 @@ async fn a_host_survives_bitcoin_core_going_and_coming_back_with_a_new_cookie() 
     })
     .await;
     announced(&server, "node.state_changed", 2).await;
-    // A module is told, and goes on.
+    // A module is told, each time it asks, and goes on: for a minute at full count.
+    let away = Instant::now();
+    while away.elapsed() < Duration::from_secs(times(60).into()) {
+        assert_eq!(asked().await, "unavailable");
+        assert_eq!(server.rest.send(ready()).await.status.as_u16(), 503);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
     assert_eq!(asked().await, "unavailable");
     // It comes back with a new cookie and two blocks more.
     beneath.start_again().await;
