@@ -226,8 +226,13 @@ pub fn measure() -> anyhow::Result<Vec<Row>> {
     rows.push(reopen(&ground)?);
     rows.push(coins(&ground, &size)?);
     rows.push(face()?);
-    rows.push(peer(&size)?);
+    rows.push(peer(&Mined::make(&size)?)?);
     Ok(rows)
+}
+
+/// Blocks from files.
+pub fn imports() -> anyhow::Result<Vec<Row>> {
+    Ok(vec![import(&Mined::make(&size())?)?])
 }
 
 /// Into the mempool, and out of it into a template.
@@ -499,27 +504,99 @@ async fn best(server: &TestServer) -> Option<String> {
     hash.as_str().map(str::to_owned)
 }
 
-/// Empty blocks from a peer, beside the same blocks from memory.
-fn peer(size: &Size) -> anyhow::Result<Row> {
-    let dir = tempfile::tempdir()?;
-    let engine = open(dir.path())?;
-    mine(&engine, &Owner::new()?, size.blocks)?;
-    let raw: Vec<_> = (1..=size.blocks)
-        .map(|height| {
+/// Empty blocks, and the directory of the node that mined them.
+struct Mined {
+    dir: TempDir,
+    raw: Vec<Vec<u8>>,
+    last: String,
+}
+
+impl Mined {
+    fn make(size: &Size) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let engine = open(dir.path())?;
+        mine(&engine, &Owner::new()?, size.blocks)?;
+        let block = |height: u32| {
             let hash = engine.block_hash_at(height)?.context("a block")?;
             engine.block(&hash)?.context("a block")
-        })
-        .collect::<anyhow::Result<_>>()?;
-    let last = engine.tip()?.hash.to_string();
-    engine.close()?;
-    let alone = tempfile::tempdir()?;
-    let bare = open(alone.path())?;
-    let begin = Instant::now();
-    for block in &raw {
-        bare.submit_block(block)?;
+        };
+        let raw = (1..=size.blocks)
+            .map(block)
+            .collect::<anyhow::Result<_>>()?;
+        let last = engine.tip()?.hash.to_string();
+        engine.close()?;
+        Ok(Self { dir, raw, last })
     }
-    let submitted = begin.elapsed().as_secs_f64();
-    bare.close()?;
+
+    /// How long an engine of its own in `dir` takes for them, one by one.
+    fn submitted(&self, dir: &Path) -> anyhow::Result<f64> {
+        let bare = open(dir)?;
+        let begin = Instant::now();
+        for block in &self.raw {
+            bare.submit_block(block)?;
+        }
+        let took = begin.elapsed().as_secs_f64();
+        bare.close()?;
+        Ok(took)
+    }
+
+    /// How long writing and syncing them takes, one by one, and nothing else.
+    fn synced(&self) -> anyhow::Result<f64> {
+        let dir = tempfile::tempdir()?;
+        let mut file = File::create(dir.path().join("bare"))?;
+        let begin = Instant::now();
+        for block in &self.raw {
+            file.write_all(block)?;
+            file.sync_data()?;
+        }
+        Ok(begin.elapsed().as_secs_f64())
+    }
+}
+
+/// Empty blocks from block files, by the whole host: files read, operation recorded, blocks announced.
+fn import(mined: &Mined) -> anyhow::Result<Row> {
+    let count = f64::from(u32::try_from(mined.raw.len())?);
+    let disk = tempfile::tempdir()?;
+    let memory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
+    let one_by_one = mined.submitted(disk.path())?;
+    let without_disk = mined.submitted(memory.path())?;
+    let synced = mined.synced()?;
+    let files = mined.dir.path().join("regtest/blocks");
+    let mut took = Vec::new();
+    for _ in 0..3 {
+        let seconds = runtime()?.block_on(async {
+            let (server, _) = server_with(&[]).await?;
+            let begin = Instant::now();
+            let asked = json!({ "path": files });
+            let begun = server.rest.post("/api/v1/node/import", &asked).await.done();
+            let ended = server.finished(&begun).await;
+            anyhow::ensure!(ended["status"] == "succeeded", "{ended}");
+            anyhow::ensure!(best(&server).await.as_ref() == Some(&mined.last), "the tip");
+            anyhow::Ok(begin.elapsed().as_secs_f64())
+        })?;
+        took.push(seconds);
+    }
+    let took = median(&mut took);
+    Ok(Row {
+        what: format!("{count} empty blocks imported from block files, by the whole host"),
+        ours: format!("{:.0} blocks/s", count / took),
+        yardstick: format!(
+            "one by one at the engine, a sync each {:.0}/s; the same in memory, no disk {:.0}/s; bytes written and synced one by one {:.0}/s",
+            count / one_by_one,
+            count / without_disk,
+            count / synced
+        ),
+        ratio: Some(one_by_one / took),
+        goal: "≥ 1× of one by one",
+        reached: Some(took <= one_by_one),
+    })
+}
+
+/// Empty blocks from a peer, beside the same blocks from memory.
+fn peer(mined: &Mined) -> anyhow::Result<Row> {
+    let alone = tempfile::tempdir()?;
+    let submitted = mined.submitted(alone.path())?;
+    let (dir, last) = (&mined.dir, mined.last.clone());
     let took = runtime()?.block_on(async {
         let from = format!("node.dir={}", dir.path().display());
         let (far, _) = server_with(&[&from, "node.p2p_listen=127.0.0.1:0"]).await?;
@@ -539,7 +616,7 @@ fn peer(size: &Size) -> anyhow::Result<Row> {
     Ok(Row {
         what: format!(
             "{} blocks from a peer, the start of the node included",
-            size.blocks
+            mined.raw.len()
         ),
         ours: format!("{took:.2} s"),
         yardstick: format!("the same blocks from memory {submitted:.2} s"),

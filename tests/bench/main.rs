@@ -38,6 +38,8 @@ const ALL: &[(&str, Measure)] = &[
     ("webhooks", webhooks::measure),
     #[cfg(feature = "kernel")]
     ("chain", chain::measure),
+    #[cfg(feature = "kernel")]
+    ("import", chain::imports),
 ];
 
 fn main() -> anyhow::Result<()> {

@@ -23,9 +23,13 @@ async fn node() -> (TestServer, CoreRpc) {
 
 /// The block files of a node that ran and ended, and its tip.
 async fn written() -> (TempDir, PathBuf, Value) {
+    written_with(30).await
+}
+
+async fn written_with(count: u32) -> (TempDir, PathBuf, Value) {
     let (mut server, core) = node().await;
     let descriptor = "raw(51)#8lvh9jxk";
-    core.done("generatetodescriptor", json!([30, descriptor]))
+    core.done("generatetodescriptor", json!([count, descriptor]))
         .await;
     let tip = core.done("getbestblockhash", json!([])).await;
     assert!(server.stop().await.success());
@@ -176,4 +180,43 @@ async fn an_import_that_waits_for_the_base_node_can_be_cancelled() {
         (&ended["kind"], &ended["status"]),
         (&json!("import"), &json!("cancelled"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_whose_host_is_killed_goes_on_and_ends_with_the_same_chain() {
+    const BLOCKS: u32 = 1000;
+    let (_dir, blocks, tip) = written_with(BLOCKS).await;
+    let (mut server, mut core) = node().await;
+    let asked = json!({ "path": blocks });
+    let begun = server.rest.post("/api/v1/node/import", &asked).await.done();
+    for part in 1..=3 {
+        // Somewhere in the middle of a batch, wherever that is.
+        until("some more blocks are in", async || {
+            let count = core.call("getblockcount", json!([])).await.ok()?;
+            (count.as_u64()? >= u64::from(BLOCKS * part / 8)).then_some(())
+        })
+        .await;
+        server.kill9();
+        server.start_again().await;
+        core = server.face(&server.rest.cookie.1);
+    }
+    let ended = server.finished(&begun).await;
+    assert_eq!(ended["status"], "succeeded", "{ended:#}");
+    assert_eq!(core.done("getbestblockhash", json!([])).await, tip);
+    let (_, said) = import(&server, &blocks).await;
+    assert!(said.contains("added 0"), "{said}");
+
+    // Each block was told once, in order, whenever the host ended.
+    until("the last block is told", async || {
+        let events = server.events("chain.block_connected").await;
+        let last = events.last()?["data"]["height"].as_u64()?;
+        (last == u64::from(BLOCKS)).then_some(())
+    })
+    .await;
+    let events = server.events("chain.*").await;
+    let heights: Vec<u64> = events
+        .iter()
+        .map(|event| event["data"]["height"].as_u64().unwrap())
+        .collect();
+    assert_eq!(heights, (1..=u64::from(BLOCKS)).collect::<Vec<_>>());
 }

@@ -203,6 +203,15 @@ macro_rules! wire_types {
     };
 }
 
+impl BlockVerdict {
+    /// Whether the block breaks a rule, so that nothing can stand on it. What is known already, or lies
+    /// beside the best chain, does not.
+    pub fn is_refusal(&self) -> bool {
+        let reason = self.reason.as_deref();
+        !self.accepted && !matches!(reason, Some("duplicate" | "inconclusive"))
+    }
+}
+
 /// A value with realistic fields, for golden vectors, documentation and tests.
 pub trait Sample {
     /// Always the same value.

@@ -151,6 +151,17 @@ impl Engine {
         self.inner.submit(&mut writer, raw)
     }
 
+    /// Submits blocks in order, and makes all of them durable by one sync before the kernel sees the
+    /// first. The verdicts are those of the first so many, one at least: they end with the first block
+    /// that is refused, since what follows may stand on it. The events of all come at the end.
+    ///
+    /// # Errors
+    /// As [`Engine::submit_block`], where that concerns the first block or the journal.
+    pub fn submit_blocks(&self, blocks: &[&[u8]]) -> Result<Vec<Verdict>, EngineError> {
+        let mut writer = self.inner.writer()?;
+        self.inner.submit_batch(&mut writer, blocks)
+    }
+
     /// Mines blocks on the tip, one at a time, until `count` or `cancel`. `progress` hears how many
     /// are done. Times are real, or just after the median of the last blocks if the clock is behind.
     ///

@@ -1,9 +1,10 @@
 //! The block journal: what makes an accepted block survive an abort of the kernel.
 //!
-//! A header (magic, genesis hash), then records `length u32 ‖ kind u8 ‖ checksum 8 ‖ payload`, each
-//! written in one piece and synced before anybody hears of it. The last record may be torn; anything
-//! else that does not check out is damage, and is copied aside before it is cut off. When to replay
-//! and when to empty it is `recovery`'s business.
+//! A header (magic, genesis hash), then records `length u32 ‖ kind u8 ‖ checksum 8 ‖ payload`, written in
+//! one piece, alone or several of a batch, and synced before anybody hears of them. The last record may be
+//! torn; anything else that does not check out is copied aside before it is cut off: it is damage, or, near
+//! the end, a batch of which a power cut kept some later pages and lost an earlier one. When to replay and
+//! when to empty it is `recovery`'s business.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -25,6 +26,8 @@ const HEADER: u64 = HEADER_BYTES as u64;
 const PREFIX: usize = 13;
 /// Above any valid block (4,000,000 weight), so that a damaged length is seen as such.
 const MAX_PAYLOAD: u32 = 8 << 20;
+/// The most that is written in one piece: a batch, with room for one block above its bound.
+const MAX_BATCH: u64 = 16 << 20;
 const BLOCK: u8 = 1;
 const CLOSED: u8 = 2;
 
@@ -67,8 +70,6 @@ pub struct Journal {
     file: File,
     path: PathBuf,
     len: u64,
-    /// Where the last record starts, if it may still be taken back.
-    last: Option<u64>,
     /// Set when the file may hold more than `len`; nothing is appended any more.
     broken: bool,
 }
@@ -87,7 +88,6 @@ impl Journal {
             file,
             path: path.to_owned(),
             len: HEADER,
-            last: None,
             broken: false,
         };
         journal.check_header(genesis)?;
@@ -110,25 +110,35 @@ impl Journal {
     /// # Errors
     /// The system's reason; the journal is then as it was before.
     pub fn append_block(&mut self, raw: &[u8]) -> Result<(), EngineError> {
-        self.append(BLOCK, raw)
+        self.append_blocks(&[raw]).map(drop)
+    }
+
+    /// Makes blocks durable, all of them by one sync. Tells where each record starts, for
+    /// [`Journal::take_back`].
+    ///
+    /// # Errors
+    /// The system's reason; the journal is then as it was before.
+    pub fn append_blocks(&mut self, blocks: &[&[u8]]) -> Result<Vec<u64>, EngineError> {
+        if blocks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let records: Vec<_> = blocks.iter().map(|raw| (BLOCK, *raw)).collect();
+        self.append(&records)
     }
 
     /// Records that the kernel was closed cleanly with this tip.
     pub fn append_closed(&mut self, tip: BlockHash) -> Result<(), EngineError> {
-        self.append(CLOSED, tip.as_byte_array())
+        self.append(&[(CLOSED, tip.as_byte_array())]).map(drop)
     }
 
-    /// Takes back the record just appended: its block was refused.
-    pub fn take_back(&mut self) -> Result<(), EngineError> {
-        match self.last.take() {
-            Some(start) => self.cut(start),
-            None => Ok(()),
-        }
+    /// Takes back the record that starts here, and all after it: its block was refused, and theirs
+    /// were not looked at.
+    pub fn take_back(&mut self, start: u64) -> Result<(), EngineError> {
+        self.cut(start)
     }
 
     /// Forgets everything: the kernel has shown that it kept it.
     pub fn clear(&mut self) -> Result<(), EngineError> {
-        self.last = None;
         self.cut(HEADER)
     }
 
@@ -192,7 +202,6 @@ impl Journal {
             at = next;
         }
         self.len = at;
-        self.last = None;
         if at < end {
             let lost = end - at;
             scan.warning = Some(if torn {
@@ -202,8 +211,13 @@ impl Journal {
             } else {
                 let aside = self.path.with_extension("damaged");
                 fs::copy(&self.path, &aside)?;
+                let why = if lost <= MAX_BATCH {
+                    ", or the power went while several blocks were written, none of which was acknowledged"
+                } else {
+                    ""
+                };
                 format!(
-                    "the journal is damaged at byte {at}; {lost} bytes are cut off, a copy is kept in {}",
+                    "the journal is damaged at byte {at}{why}; {lost} bytes are cut off, a copy is kept in {}",
                     aside.display()
                 )
             });
@@ -248,13 +262,13 @@ impl Journal {
             .map_err(EngineError::io("sync", dir))
     }
 
-    fn append(&mut self, kind: u8, payload: &[u8]) -> Result<(), EngineError> {
+    fn append(&mut self, records: &[(u8, &[u8])]) -> Result<Vec<u64>, EngineError> {
         let written = if self.broken {
             Err(io::Error::other(
                 "an earlier failed write could not be taken back",
             ))
         } else {
-            self.write(kind, payload)
+            self.write(records)
         };
         written.map_err(|source| EngineError::JournalWrite {
             path: self.path.clone(),
@@ -262,19 +276,24 @@ impl Journal {
         })
     }
 
-    fn write(&mut self, kind: u8, payload: &[u8]) -> io::Result<()> {
-        let len = u32::try_from(payload.len())
-            .ok()
-            .filter(|len| *len <= MAX_PAYLOAD)
-            .ok_or(io::ErrorKind::FileTooLarge)?;
-        let mut record = Vec::with_capacity(PREFIX + payload.len());
-        record.extend_from_slice(&len.to_le_bytes());
-        record.push(kind);
-        record.extend_from_slice(&checksum(kind, payload));
-        record.extend_from_slice(payload);
+    fn write(&mut self, records: &[(u8, &[u8])]) -> io::Result<Vec<u64>> {
+        let payloads = records.iter().map(|(_, payload)| PREFIX + payload.len());
+        let mut bytes = Vec::with_capacity(payloads.sum());
+        let mut starts = Vec::with_capacity(records.len());
+        for (kind, payload) in records {
+            let len = u32::try_from(payload.len())
+                .ok()
+                .filter(|len| *len <= MAX_PAYLOAD)
+                .ok_or(io::ErrorKind::FileTooLarge)?;
+            starts.push(self.len + bytes.len() as u64);
+            bytes.extend_from_slice(&len.to_le_bytes());
+            bytes.push(*kind);
+            bytes.extend_from_slice(&checksum(*kind, payload));
+            bytes.extend_from_slice(payload);
+        }
         let written = self
             .file
-            .write_all_at(&record, self.len)
+            .write_all_at(&bytes, self.len)
             .and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             // After a failed sync the kernel may have dropped pages; the cut makes both agree.
@@ -285,9 +304,8 @@ impl Journal {
             self.broken = undone.is_err();
             return Err(error);
         }
-        self.last = Some(self.len);
-        self.len += record.len() as u64;
-        Ok(())
+        self.len += bytes.len() as u64;
+        Ok(starts)
     }
 
     fn cut(&mut self, to: u64) -> Result<(), EngineError> {

@@ -79,13 +79,65 @@ fn a_refused_block_is_taken_back() {
     let path = dir.path().join("blocks.journal");
     let (mut journal, _) = Journal::open(&path, genesis()).unwrap();
     journal.append_block(b"good").unwrap();
-    journal.append_block(b"refused").unwrap();
-    journal.take_back().unwrap();
-    journal.take_back().unwrap();
+    let starts = journal.append_blocks(&[b"refused"]).unwrap();
+    journal.take_back(starts[0]).unwrap();
+    journal.take_back(starts[0]).unwrap();
     drop(journal);
 
     let (journal, scan) = Journal::open(&path, genesis()).unwrap();
     assert_eq!(blocks(&journal, &scan), [b"good"]);
+}
+
+#[test]
+fn of_a_batch_everything_from_one_record_on_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("blocks.journal");
+    let (mut journal, _) = Journal::open(&path, genesis()).unwrap();
+    journal.append_block(b"before").unwrap();
+    let starts = journal
+        .append_blocks(&[&b"one"[..], b"two", b"three"])
+        .unwrap();
+    assert_eq!(starts.len(), 3);
+    assert!(journal.append_blocks(&[]).unwrap().is_empty());
+    journal.take_back(starts[1]).unwrap();
+    journal.append_block(b"after").unwrap();
+    drop(journal);
+
+    let (journal, scan) = Journal::open(&path, genesis()).unwrap();
+    assert_eq!(blocks(&journal, &scan), [&b"before"[..], b"one", b"after"]);
+    assert!(scan.warning.is_none());
+}
+
+#[test]
+fn of_a_batch_that_a_power_cut_tore_the_whole_beginning_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("blocks.journal");
+    let (mut journal, _) = Journal::open(&path, genesis()).unwrap();
+    let batch: Vec<Vec<u8>> = (1..=5).map(|number| vec![number; 5000]).collect();
+    let parts: Vec<&[u8]> = batch.iter().map(Vec::as_slice).collect();
+    let starts = journal.append_blocks(&parts).unwrap();
+    drop(journal);
+    let whole = fs::read(&path).unwrap();
+
+    // Any page may be missing, whatever became of those behind it.
+    for page in 0..whole.len() / 4096 {
+        let mut torn = whole.clone();
+        let from = (page * 4096).max(HEADER_BYTES);
+        torn[from..((page + 1) * 4096).min(whole.len())].fill(0);
+        fs::write(&path, &torn).unwrap();
+        let (journal, scan) = Journal::open(&path, genesis()).unwrap();
+        let first_hurt = starts
+            .iter()
+            .rposition(|start| *start <= from as u64)
+            .unwrap();
+        assert_eq!(blocks(&journal, &scan), &batch[..first_hurt], "page {page}");
+        let warning = scan.warning.unwrap();
+        assert!(
+            warning.contains("none of which was acknowledged")
+                || warning.contains("were never acknowledged"),
+            "{warning}"
+        );
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use std::{
     cell::Cell,
+    collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, atomic::AtomicBool, mpsc::Receiver,
     },
@@ -13,8 +14,8 @@ use std::{
 
 use bitcoin::{Amount, BlockHash, Script, hashes::Hash};
 use bitcoinkernel::{
-    BLOCK_CHECK_ALL, BlockCheckResult, ChainParams, ChainstateManager, Context, ProcessBlockResult,
-    prelude::*,
+    BLOCK_CHECK_ALL, Block, BlockCheckResult, ChainParams, ChainstateManager, Context,
+    ProcessBlockResult, prelude::*,
 };
 
 use bllvm_mempool::{Pool, Room};
@@ -88,6 +89,15 @@ pub struct Writer {
     pub lock: Option<DirLock>,
 }
 
+/// A block on its way to the kernel.
+struct Submitted<'a> {
+    raw: &'a [u8],
+    block: Block,
+    hash: BlockHash,
+    /// Whether the journal has it for this submission.
+    journaled: bool,
+}
+
 /// Marks this thread as inside the observer, also if that panics.
 struct Observing;
 
@@ -133,39 +143,120 @@ impl Inner {
 
     /// Judges a block, tells the observer, and keeps the journal small.
     pub fn submit(&self, writer: &mut Writer, raw: &[u8]) -> Result<Verdict, EngineError> {
-        let verdict = self.with_chain(|chain| self.process(chain, writer, raw))?;
+        let mut verdicts = self.submit_batch(writer, &[raw])?;
+        verdicts.pop().ok_or(EngineError::Closed)
+    }
+
+    /// Judges blocks until one is refused, tells the observer, and keeps the journal small.
+    pub fn submit_batch(
+        &self,
+        writer: &mut Writer,
+        blocks: &[&[u8]],
+    ) -> Result<Vec<Verdict>, EngineError> {
+        let verdicts = self.with_chain(|chain| self.process_all(chain, writer, blocks))?;
         self.tell(writer);
         if writer.journal.len() > writer.reopen_above
             && let Err(error) = self.reopen(writer)
         {
-            // The block is accepted and durable whatever comes of this.
+            // The blocks are accepted and durable whatever comes of this.
             tracing::error!(%error, "the kernel did not reopen after a flush");
         }
-        Ok(verdict)
+        Ok(verdicts)
     }
 
+    /// Every block is in the journal, and synced, before the kernel sees the first one.
+    fn process_all(
+        &self,
+        chain: &ChainstateManager,
+        writer: &mut Writer,
+        blocks: &[&[u8]],
+    ) -> Result<Vec<Verdict>, EngineError> {
+        let submitted = self.looked_at(chain, blocks)?;
+        let journaled: Vec<&[u8]> = submitted
+            .iter()
+            .filter(|one| one.journaled)
+            .map(|one| one.raw)
+            .collect();
+        let mut starts = writer.journal.append_blocks(&journaled)?.into_iter();
+        let mut verdicts = Vec::with_capacity(submitted.len());
+        for one in &submitted {
+            let start = if one.journaled { starts.next() } else { None };
+            let (verdict, is_new) = self.process(chain, writer, one)?;
+            if !one.journaled && is_new && !matches!(verdict, Verdict::Invalid { .. }) {
+                // Not reachable as far as we know; a block that is kept must be durable.
+                writer.journal.append_block(one.raw)?;
+            }
+            let refused = matches!(verdict, Verdict::Invalid { .. });
+            verdicts.push(verdict);
+            if refused {
+                // What follows was not looked at and is not kept either.
+                if let Some(start) = start.or_else(|| starts.next())
+                    && let Err(error) = writer.journal.take_back(start)
+                {
+                    // Replayed, it will be refused again.
+                    tracing::error!(%error, "a refused block stays in the journal");
+                }
+                break;
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// Decodes blocks, and tells which ones the journal needs: those that the kernel can store and has
+    /// not. What can't be stored needs none, since the kernel will refuse it, with its reason.
+    fn looked_at<'a>(
+        &self,
+        chain: &ChainstateManager,
+        blocks: &[&'a [u8]],
+    ) -> Result<Vec<Submitted<'a>>, EngineError> {
+        let mut looked_at: Vec<Submitted<'a>> = Vec::with_capacity(blocks.len());
+        let mut journaled = HashSet::new();
+        for raw in blocks {
+            let block = match kernel::decode(raw) {
+                Ok(block) => block,
+                Err(error) if looked_at.is_empty() => return Err(error),
+                // It is told to whoever submits it first.
+                Err(_) => break,
+            };
+            let hash = BlockHash::from_byte_array(block.hash().to_bytes());
+            let parent = kernel::parent(raw);
+            let is_sound = matches!(
+                block.check(&self.params, BLOCK_CHECK_ALL),
+                BlockCheckResult::Valid
+            );
+            let has_parent = || {
+                let known = kernel::entry(chain, &parent).map(|entry| kernel::hash(entry));
+                known.is_some() || journaled.contains(&parent)
+            };
+            let is_missing = || {
+                kernel::entry(chain, &hash)
+                    .is_none_or(|entry| chain.read_block_data(&entry).is_err())
+            };
+            let needs = is_sound && has_parent() && is_missing() && !journaled.contains(&hash);
+            if needs {
+                journaled.insert(hash);
+            }
+            looked_at.push(Submitted {
+                raw,
+                block,
+                hash,
+                journaled: needs,
+            });
+        }
+        Ok(looked_at)
+    }
+
+    /// Gives a block to the kernel. Tells also whether it was new to it.
     fn process(
         &self,
         chain: &ChainstateManager,
         writer: &mut Writer,
-        raw: &[u8],
-    ) -> Result<Verdict, EngineError> {
-        let block = kernel::decode(raw)?;
-        let hash = BlockHash::from_byte_array(block.hash().to_bytes());
+        submitted: &Submitted<'_>,
+    ) -> Result<(Verdict, bool), EngineError> {
+        let hash = submitted.hash;
         let before = kernel::tip(chain);
-        // What can't be stored needs no journal: the kernel will refuse it, with its reason.
-        let journaled = matches!(
-            block.check(&self.params, BLOCK_CHECK_ALL),
-            BlockCheckResult::Valid
-        ) && kernel::entry(chain, &kernel::parent(raw)).is_some()
-            && kernel::entry(chain, &hash)
-                .is_none_or(|entry| chain.read_block_data(&entry).is_err());
-        if journaled {
-            writer.journal.append_block(raw)?;
-        }
-
         writer.reports.try_iter().for_each(drop);
-        let (result, log) = capture(|| chain.process_block(&block));
+        let (result, log) = capture(|| chain.process_block(&submitted.block));
         writer.guard.survived(hash);
         let reports: Vec<Report> = writer.reports.try_iter().collect();
         let after = kernel::tip(chain);
@@ -185,16 +276,7 @@ impl Inner {
             }
         })
         .map_err(|detail| self.fail(detail))?;
-        if journaled && matches!(verdict, Verdict::Invalid { .. }) {
-            if let Err(error) = writer.journal.take_back() {
-                // Replayed, it will be refused again.
-                tracing::error!(%error, "a refused block stays in the journal");
-            }
-        } else if !journaled && result == ProcessBlockResult::NewBlock {
-            // Not reachable as far as we know; a block that is kept must be durable.
-            writer.journal.append_block(raw)?;
-        }
-        Ok(verdict)
+        Ok((verdict, result == ProcessBlockResult::NewBlock))
     }
 
     /// Brings the index, then the observer, to the tip.

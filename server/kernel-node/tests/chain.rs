@@ -13,7 +13,7 @@ use bllvm_kernel_node::{
     },
     testing::{BlockBuilder, extend, spend},
 };
-use common::{mine, open, signed};
+use common::{assert_in_step, mine, open, quick_dir, signed};
 
 fn reorg(depth: u32) {
     let dir = tempfile::tempdir().unwrap();
@@ -373,4 +373,82 @@ fn headers_follow_a_locator_across_a_fork() {
     assert_eq!(engine.header(BlockId::Height(u32::MAX)).unwrap(), None);
     let at = engine.header(BlockId::Height(8)).unwrap().unwrap();
     assert_eq!((at.hash, at.height), (new[0], 8));
+}
+
+#[test]
+fn a_batch_is_told_in_order_and_ends_with_the_first_refusal() {
+    let factory_dir = quick_dir();
+    let (factory, _, _) = open(factory_dir.path());
+    let hashes = mine(&factory, 12);
+    let good: Vec<Vec<u8>> = hashes
+        .iter()
+        .map(|hash| factory.block(hash).unwrap().unwrap())
+        .collect();
+    let bad = BlockBuilder::on(hashes[5])
+        .overpaid()
+        .raw(&factory)
+        .unwrap();
+    let dir = quick_dir();
+    let (engine, _, heard) = open(dir.path());
+
+    // One that is known, five that are new, one that breaks a rule, and more behind it.
+    engine.submit_block(&good[0]).unwrap();
+    heard.take();
+    let journal = engine.journal_bytes().unwrap();
+    let mut batch: Vec<&[u8]> = good[..6].iter().map(Vec::as_slice).collect();
+    batch.push(&bad);
+    batch.extend(good[6..].iter().map(Vec::as_slice));
+    let verdicts = engine.submit_blocks(&batch).unwrap();
+    assert_eq!(verdicts[0], Verdict::Duplicate);
+    let accepted = Verdict::Accepted { tip_changed: true };
+    assert!(verdicts[1..6].iter().all(|one| *one == accepted));
+    assert!(matches!(&verdicts[6], Verdict::Invalid { code, .. } if code == "bad-cb-amount"));
+    assert_eq!(verdicts.len(), 7);
+    let told: Vec<_> = heard.take().iter().map(signed).collect();
+    let expected: Vec<_> = (2..).zip(&hashes[1..6]).collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(at, hash)| ('+', *at, **hash))
+        .collect();
+    assert_eq!(told, expected);
+    // Of the refused block, and of those behind it, the journal keeps nothing.
+    let kept: usize = good[1..6].iter().map(|raw| raw.len() + 13).sum();
+    assert_eq!(engine.journal_bytes().unwrap(), journal + kept as u64);
+
+    // The rest, with the same block twice and an end that is no block.
+    let mut rest: Vec<&[u8]> = good[6..].iter().map(Vec::as_slice).collect();
+    rest.push(&good[11]);
+    rest.push(b"no block");
+    let verdicts = engine.submit_blocks(&rest).unwrap();
+    assert_eq!(verdicts.len(), 7);
+    assert_eq!(verdicts[6], Verdict::Duplicate);
+    assert_eq!(engine.tip().unwrap().hash, hashes[11]);
+    assert!(engine.submit_blocks(&[b"no block"]).is_err());
+    assert!(engine.submit_blocks(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn a_batch_may_hold_a_branch_that_wins() {
+    let factory_dir = quick_dir();
+    let (factory, _, _) = open(factory_dir.path());
+    let genesis = factory.info().genesis;
+    let short = extend(&factory, genesis, 2, 1).unwrap();
+    let long = extend(&factory, genesis, 4, 2).unwrap();
+    let raw = |hash: &BlockHash| factory.block(hash).unwrap().unwrap();
+    let blocks: Vec<Vec<u8>> = short.iter().chain(&long).map(raw).collect();
+    let batch: Vec<&[u8]> = blocks.iter().map(Vec::as_slice).collect();
+    let dir = quick_dir();
+    let (engine, _, heard) = open(dir.path());
+
+    let verdicts = engine.submit_blocks(&batch).unwrap();
+    assert_eq!(verdicts.len(), 6);
+    assert_eq!(verdicts[2..4], [Verdict::SideBranch, Verdict::SideBranch]);
+    // What came and went inside the batch is not told.
+    let told: Vec<_> = heard.take().iter().map(signed).collect();
+    let expected: Vec<_> = (1..)
+        .zip(&long)
+        .map(|(at, hash)| ('+', at, *hash))
+        .collect();
+    assert_eq!(told, expected);
+    assert_in_step(&engine);
 }

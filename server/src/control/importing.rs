@@ -1,12 +1,14 @@
-//! `import`: an operation that hands the blocks of Bitcoin Core's files to the base node, one after
-//! the other. What is there already is passed over, so after a restart it simply begins anew.
+//! `import`: an operation that hands the blocks of Bitcoin Core's files to the base node, a batch at a
+//! time: its journal is synced once for all of them. What is there already is passed over, so after a
+//! restart it simply begins anew.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bitcoin::BlockHash;
 use bllvm_ipc::types::NetworkInfo;
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +20,10 @@ use crate::model::{Actor, Failure, Id, Operation, OperationKind};
 use crate::node::{BlockFiles, BlockFilesError, NodeError, NodeState, Place};
 use crate::store::commands::{Done, StartOperation, actions};
 
+/// The most blocks of a batch: what a stop or a cancel waits for, and what others wait behind.
+const BATCH_BLOCKS: usize = 128;
+/// A batch is full with the block that reaches this.
+const BATCH_BYTES: usize = 8 << 20;
 /// Between two records of progress.
 const PROGRESS: Duration = Duration::from_millis(250);
 /// How long a base node that went away is waited for.
@@ -115,6 +121,17 @@ struct Count {
     first_refused: Option<String>,
 }
 
+impl Count {
+    /// Whether a block stands on a refused one; it is then refused itself.
+    fn stands_on_refused(&mut self, place: &Place) -> bool {
+        let stands = self.refused.contains(&place.prev);
+        if stands {
+            self.refused.insert(place.hash);
+        }
+        stands
+    }
+}
+
 /// One operation under way.
 struct Import {
     control: Control,
@@ -138,17 +155,24 @@ impl Import {
             .map_err(|error| interrupted(&error.to_string()))?
             .map_err(|error| unusable(&error))?;
         let (total, mut count) = (places.len() as u64, Count::default());
-        for (done, place) in (0..).zip(&places) {
+        let (mut rest, mut batch) = (VecDeque::from(places), VecDeque::new());
+        loop {
             if self.cancel.is_cancelled() {
                 return Err(failure(
                     "cancelled",
                     "it was cancelled; the blocks before stay".to_owned(),
                 ));
             }
-            if self.told.is_none_or(|told| told.elapsed() >= PROGRESS) {
-                self.step("taking in blocks", done, total).await;
+            self.fill(&mut batch, &mut rest, &mut count).await?;
+            if batch.is_empty() {
+                break;
             }
-            self.take(place, &mut count).await?;
+            if self.told.is_none_or(|told| told.elapsed() >= PROGRESS) {
+                let waiting = (rest.len() + batch.len()) as u64;
+                self.step("taking in blocks", total.saturating_sub(waiting), total)
+                    .await;
+            }
+            self.take(&mut batch, &mut count).await?;
         }
         let refused = count.refused.len() as u64;
         if let Some(why) = &count.first_refused
@@ -172,29 +196,50 @@ impl Import {
         info.map_err(|error| failed(&error))
     }
 
-    async fn take(&self, place: &Place, count: &mut Count) -> Result<(), Failure> {
-        // Who stands on a refused block would be refused for that alone.
-        if count.refused.contains(&place.prev) {
-            count.refused.insert(place.hash);
-            return Ok(());
+    /// Reads blocks until the batch is full. Who stands on a refused block would be refused for that
+    /// alone, and is left out.
+    async fn fill(
+        &self,
+        batch: &mut VecDeque<(Place, Bytes)>,
+        rest: &mut VecDeque<Place>,
+        count: &mut Count,
+    ) -> Result<(), Failure> {
+        batch.retain(|(place, _)| !count.stands_on_refused(place));
+        let mut bytes: usize = batch.iter().map(|(_, raw)| raw.len()).sum();
+        let mut wanted = Vec::new();
+        while batch.len() + wanted.len() < BATCH_BLOCKS && bytes < BATCH_BYTES {
+            let Some(place) = rest.pop_front() else { break };
+            if !count.stands_on_refused(&place) {
+                bytes += place.size();
+                wanted.push(place);
+            }
         }
-        let (files, wanted) = (Arc::clone(&self.files), place.clone());
-        let raw = blocking(move || files.read(&wanted)).await;
-        let raw = raw
-            .map_err(|error| interrupted(&error.to_string()))?
-            .map_err(|error| unusable(&error))?;
-        let raw = bytes::Bytes::from(raw);
+        let files = Arc::clone(&self.files);
+        let read = move || {
+            let blocks = wanted.into_iter().map(|place| {
+                let raw = Bytes::from(files.read(&place)?);
+                Ok((place, raw))
+            });
+            blocks.collect::<Result<Vec<_>, BlockFilesError>>()
+        };
+        let read = blocking(read).await;
+        let read = read.map_err(|error| interrupted(&error.to_string()))?;
+        batch.extend(read.map_err(|error| unusable(&error))?);
+        Ok(())
+    }
+
+    /// Submits a batch, and takes out of it what was judged.
+    async fn take(
+        &self,
+        batch: &mut VecDeque<(Place, Bytes)>,
+        count: &mut Count,
+    ) -> Result<(), Failure> {
+        let blocks: Vec<Bytes> = batch.iter().map(|(_, raw)| raw.clone()).collect();
         let mut losses = 0;
-        let verdict = loop {
-            match self
-                .control
-                .0
-                .parts
-                .submit_node
-                .submit_block(raw.clone())
-                .await
-            {
-                Ok(verdict) => break verdict,
+        let verdicts = loop {
+            let node = &self.control.0.parts.submit_node;
+            match node.submit_blocks(blocks.clone()).await {
+                Ok(verdicts) => break verdicts,
                 Err(NodeError::Unavailable { .. }) if losses < MAX_LOSSES => {
                     losses += 1;
                     self.ready().await?;
@@ -202,15 +247,24 @@ impl Import {
                 Err(error) => return Err(failed(&error)),
             }
         };
-        match verdict.reason {
-            _ if verdict.accepted => count.added += 1,
-            Some(reason) if reason == "duplicate" || reason == "inconclusive" => count.known += 1,
-            reason => {
-                let reason = reason.unwrap_or_else(|| "rejected".to_owned());
-                let file = self.files.file_of(place).display();
+        if verdicts.is_empty() {
+            return Err(failure(
+                "internal",
+                "the base node judged no block".to_owned(),
+            ));
+        }
+        let judged: Vec<_> = batch.drain(..verdicts.len().min(batch.len())).collect();
+        for (verdict, (place, _)) in verdicts.into_iter().zip(judged) {
+            if verdict.accepted {
+                count.added += 1;
+            } else if verdict.is_refusal() {
+                let reason = verdict.reason.unwrap_or_else(|| "rejected".to_owned());
+                let file = self.files.file_of(&place).display();
                 let why = format!("block {} in {file} is refused: {reason}", place.hash);
                 count.first_refused.get_or_insert(why);
                 count.refused.insert(place.hash);
+            } else {
+                count.known += 1;
             }
         }
         Ok(())

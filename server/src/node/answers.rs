@@ -268,6 +268,19 @@ pub(super) fn submit(engine: &Engine, raw: &[u8]) -> Result<t::BlockVerdict, Nod
     Ok(verdict(engine.submit_block(raw).map_err(fault)?))
 }
 
+/// Judges blocks until one is refused; what is no block at all is refused by its place.
+pub(super) fn submit_all(
+    engine: &Engine,
+    blocks: &[t::Hex],
+) -> Result<Vec<t::BlockVerdict>, NodeError> {
+    if blocks.is_empty() {
+        return Err(params("`blocks` is empty".to_owned()));
+    }
+    let blocks: Vec<&[u8]> = blocks.iter().map(|raw| raw.0.as_slice()).collect();
+    let verdicts = engine.submit_blocks(&blocks).map_err(fault)?;
+    Ok(verdicts.into_iter().map(verdict).collect())
+}
+
 /// Judges a block that is not to be taken.
 pub(super) fn check(engine: &Engine, raw: &[u8]) -> Result<t::BlockVerdict, NodeError> {
     Ok(verdict(engine.check_block(raw).map_err(fault)?))

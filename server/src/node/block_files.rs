@@ -98,6 +98,13 @@ pub struct Place {
     size: u32,
 }
 
+impl Place {
+    /// How many bytes the block has.
+    pub fn size(&self) -> usize {
+        self.size as usize
+    }
+}
+
 /// Block files that were found, in the order of their names.
 #[derive(Debug)]
 pub struct BlockFiles {

@@ -31,7 +31,7 @@ use super::answers::{
 use super::peers::{self, Net};
 use super::wire::{
     self, ChainSince, CheckBlock, Close, EntryOf, HashAt, MEMPOOL, MINED, MOVED, Mine,
-    StatusOfChain, StatusOfMempool,
+    StatusOfChain, StatusOfMempool, SubmitBlocks,
 };
 use super::{EmbeddedChain, NodeError, PeerSettings, spent_pages, unconfirmed};
 
@@ -478,6 +478,9 @@ impl Handler for Server {
                 .on_engine::<m::MiningSubmitBlock>(request, |engine, block| {
                     submit(&engine, &block.0)
                 }),
+            SubmitBlocks::ID => self.on_engine::<SubmitBlocks>(request, |engine, wanted| {
+                answers::submit_all(&engine, &wanted.blocks)
+            }),
             ChainSince::ID => {
                 self.on_engine::<ChainSince>(request, |engine, wanted| chain_since(&engine, wanted))
             }

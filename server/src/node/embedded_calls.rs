@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::wire::{
     self, ChainSince, CheckBlock, EntryOf, HashAt, Mine, StatusOfChain, StatusOfMempool,
+    SubmitBlocks,
 };
 use super::{
     ChainStatus, ChainStep, EmbeddedNode, MempoolEntry, MempoolStatus, MineRequest, NodeError,
@@ -162,6 +163,12 @@ impl ReadNode for EmbeddedNode {
 impl SubmitNode for EmbeddedNode {
     async fn submit_block(&self, block: Bytes) -> Result<t::BlockVerdict, NodeError> {
         self.call::<m::MiningSubmitBlock>(&Raw(block)).await
+    }
+
+    async fn submit_blocks(&self, blocks: Vec<Bytes>) -> Result<Vec<t::BlockVerdict>, NodeError> {
+        let blocks = blocks.into_iter().map(|raw| t::Hex(raw.into()));
+        let blocks = blocks.collect();
+        self.call::<SubmitBlocks>(&wire::Blocks { blocks }).await
     }
 
     async fn check_block(&self, block: Bytes) -> Result<t::BlockVerdict, NodeError> {

@@ -29,6 +29,24 @@ pub trait SubmitNode: Send + Sync + 'static {
     /// Submits a raw block.
     async fn submit_block(&self, block: Bytes) -> Result<BlockVerdict, NodeError>;
 
+    /// Submits raw blocks in order. The verdicts are those of the first so many, one at least: they end
+    /// with the first block that is refused, since what follows may stand on it.
+    async fn submit_blocks(&self, blocks: Vec<Bytes>) -> Result<Vec<BlockVerdict>, NodeError> {
+        let mut verdicts: Vec<BlockVerdict> = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            match self.submit_block(block).await {
+                Ok(verdict) => verdicts.push(verdict),
+                Err(error) if verdicts.is_empty() => return Err(error),
+                // It is told to whoever submits this block first.
+                Err(_) => break,
+            }
+            if verdicts.last().is_some_and(BlockVerdict::is_refusal) {
+                break;
+            }
+        }
+        Ok(verdicts)
+    }
+
     /// Mines blocks; the number of those done so far goes to `progress`.
     async fn mine(
         &self,

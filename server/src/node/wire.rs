@@ -3,7 +3,7 @@
 //! The embedded base node is a process of its own (a C++ assert aborts a process, and it must not
 //! be the host's). It answers the `chain.*` methods of the modules' table and the few below.
 
-use bllvm_ipc::types::{BlockHash, BlockVerdict, Empty, Txid};
+use bllvm_ipc::types::{BlockHash, BlockVerdict, Empty, Hex, Txid};
 use bllvm_ipc::{Capability, Limits, Method, Raw};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,12 @@ pub(super) struct Mined {
 pub(super) struct MineNumbered {
     pub number: u64,
     pub request: MineRequest,
+}
+
+/// Raw blocks, parents first.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Blocks {
+    pub blocks: Vec<Hex>,
 }
 
 /// The best chain's block at a height.
@@ -89,4 +95,5 @@ node_methods! {
     0x4006 CheckBlock "node.check_block": Raw => BlockVerdict;
     0x4007 StatusOfChain "node.chain_status": Empty => ChainStatus;
     0x4008 StatusOfMempool "node.mempool_status": Empty => MempoolStatus;
+    0x4009 SubmitBlocks "node.submit_blocks": Blocks => Vec<BlockVerdict>;
 }
