@@ -444,6 +444,51 @@ fn scripts_are_checked_by_the_kernel() {
     assert_eq!(refused.code, "bad-txns-premature-spend-of-coinbase");
 }
 
+/// Scripts can be made of which a careless count sees a twentieth, and a block of them is invalid.
+#[test]
+fn signature_checks_are_counted_as_the_kernel_counts_them() {
+    let dir = quick_dir();
+    let engine = engine(dir.path());
+    mine(&engine, 101);
+    // 3,921 checks that never run: the first has a number of keys, the others count as 20.
+    let hidden =
+        ScriptBuf::from_bytes([&[0, 0x63, 0x51][..], &[0xae; 197], &[0x68, 0x51]].concat());
+    let coinbase = &block_at(&engine, 1).txdata[0];
+    let coin = OutPoint::new(coinbase.compute_txid(), 0);
+    let mut fan = spending(&[(coin, coinbase.output[0].value.to_sat())], 100_000, 24);
+    for output in &mut fan.output {
+        output.script_pubkey = ScriptBuf::new_p2wsh(&hidden.wscript_hash());
+    }
+    let send = |one: &Transaction| {
+        let verdicts = engine.submit_transactions(std::slice::from_ref(one));
+        verdicts.unwrap().swap_remove(0).1.map_err(|why| why.code)
+    };
+    assert!(send(&fan).is_ok());
+    mine(&engine, 1);
+    let outputs: Vec<_> = (0..)
+        .zip(&fan.output)
+        .map(|(vout, one)| (OutPoint::new(fan.compute_txid(), vout), one.value.to_sat()))
+        .collect();
+    let take = |outputs: &[(OutPoint, u64)]| {
+        let mut one = spending(outputs, 100_000, 1);
+        for input in &mut one.input {
+            input.witness = Witness::from_slice(&[hidden.as_bytes()]);
+        }
+        one
+    };
+    let refused = send(&take(&outputs[..5]));
+    assert_eq!(refused, Err("bad-txns-too-many-sigops"));
+    for four in outputs.chunks(4) {
+        let taken = send(&take(four)).unwrap();
+        assert_eq!(taken.vsize, 4 * 3921 * 20 / 4);
+    }
+    // Six are too many for one block.
+    for left in [1, 0] {
+        mine(&engine, 1);
+        assert_eq!(engine.mempool(|pool, _| pool.len()), left);
+    }
+}
+
 #[test]
 fn fees_are_estimated_from_blocks_or_not_at_all() {
     let dir = tempfile::tempdir().unwrap();

@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 
 use bllvm_kernel_node::bitcoin::consensus::{deserialize, serialize};
 use bllvm_kernel_node::bitcoin::{
-    Amount, Block, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxOut, Witness,
-    absolute::LockTime, block::Version,
+    Amount, Block, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness,
+    absolute::LockTime, block::Version, transaction,
 };
 use bllvm_kernel_node::testing::{BlockBuilder, spend};
 use bllvm_kernel_node::{Engine, Settings, Verdict, anyone_can_spend};
@@ -100,6 +100,29 @@ fn a_proposal_is_judged_as_the_kernel_judges_the_block() {
     let relative = change(&child_of(&good), &|tx| {
         tx.input[0].sequence = Sequence::from_height(1);
     });
+    // A version below zero counts as one above two.
+    let below_zero = change(&relative, &|tx| tx.version = transaction::Version(-1));
+    // Never run, but counted: 20 for each check that has no number right before it.
+    let hidden =
+        ScriptBuf::from_bytes([&[0, 0x63, 0x51][..], &[0xae; 197], &[0x68, 0x51]].concat());
+    let shown = ScriptBuf::from_bytes([&[0x4c, 202][..], hidden.as_bytes()].concat());
+    let hiding = change(&good, &|tx| {
+        let behind = TxOut {
+            value: value / 6,
+            script_pubkey: ScriptBuf::new_p2sh(&hidden.script_hash()),
+        };
+        tx.output = vec![behind; 6];
+    });
+    let found = change(&child_of(&hiding), &|tx| {
+        tx.input = (0..6)
+            .map(|vout| TxIn {
+                previous_output: OutPoint::new(hiding.compute_txid(), vout),
+                script_sig: shown.clone(),
+                ..tx.input[0].clone()
+            })
+            .collect();
+        tx.output[0].value = value / 2;
+    });
     let busy = change(&good, &|tx| {
         let checks = ScriptBuf::from_bytes(vec![0xac; 9_999]);
         tx.output = vec![
@@ -181,6 +204,7 @@ fn a_proposal_is_judged_as_the_kernel_judges_the_block() {
             }),
         ),
         ("bad-blk-sigops", block(&[&busy])),
+        ("bad-blk-sigops", block(&[&hiding, &found])),
         (
             "bad-txns-inputs-missingorspent",
             block(&[&child_of(&child_of(&good))]),
@@ -195,6 +219,7 @@ fn a_proposal_is_judged_as_the_kernel_judges_the_block() {
         ),
         ("bad-txns-in-belowout", block(&[&greedy])),
         ("bad-txns-nonfinal", block(&[&good, &relative])),
+        ("bad-txns-nonfinal", block(&[&good, &below_zero])),
         (
             "bad-diffbits",
             edit(block(&[]), &|block| {

@@ -1,7 +1,7 @@
 //! Taking a transaction in: every check, in Bitcoin Core's order.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -10,7 +10,7 @@ use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 use crate::{
     Chain, Coin, Entry, Pool, Reject, Stop, inputs,
     policy::{fee_at, higher},
-    rules, standard, truc,
+    rules, sigops, standard, truc,
 };
 
 const MAX_SIGOPS: u64 = 16_000;
@@ -52,6 +52,7 @@ impl Pool {
         now: u64,
     ) -> Result<Result<Txid, Reject>, crate::Fault> {
         self.begin();
+        self.settle_floor(now);
         let entered = self.enter(chain, transaction, now, Mode::Single);
         Stop::verdict(entered.and_then(|txid| self.keep_within_limits(now, &[txid]).map(|()| txid)))
     }
@@ -105,14 +106,10 @@ impl Pool {
         rules::check_alone(&transaction)?;
         standard::check_form(&transaction, &self.policy)?;
         rules::check_final(&transaction, chain)?;
-        let (txid, wtxid) = (transaction.compute_txid(), transaction.compute_wtxid());
-        if let Some(known) = self.get(&txid) {
-            return Stop::reject(if known.wtxid == wtxid {
-                "txn-already-in-mempool"
-            } else {
-                "txn-same-nonwitness-data-in-mempool"
-            });
+        if let Some(code) = self.knows(&transaction) {
+            return Stop::reject(code);
         }
+        let (txid, wtxid) = (transaction.compute_txid(), transaction.compute_wtxid());
         let mut conflicts: BTreeSet<Txid> = transaction
             .input
             .iter()
@@ -122,7 +119,7 @@ impl Pool {
         rules::check_sequences(&transaction, &coins, chain)?;
         let fee = rules::check_amounts(&transaction, &coins, chain)?;
         inputs::check_inputs(&transaction, &coins)?;
-        let sigops = sigops(&transaction, &coins);
+        let sigops = sigops::cost(&transaction, &coins);
         if sigops > MAX_SIGOPS {
             return Stop::because("bad-txns-too-many-sigops", sigops.to_string());
         }
@@ -150,6 +147,10 @@ impl Pool {
         }
         let mut replaced: HashSet<Txid> = conflicts.iter().copied().collect();
         for conflict in &conflicts {
+            if replaced.len() > self.policy.max_replaced {
+                // More than enough to be refused; each costs a search.
+                break;
+            }
             replaced.extend(self.descendants(*conflict));
         }
         self.check_family(&ancestors, vsize, &replaced)?;
@@ -165,6 +166,8 @@ impl Pool {
                 sigops,
                 time: now,
                 height: chain.height(),
+                // Given when it gets in.
+                arrival: 0,
             },
             spent: coins.into_iter().map(|coin| coin.output).collect(),
             conflicts,
@@ -174,6 +177,16 @@ impl Pool {
             self.check_replacement(&candidate, &ancestors)?;
         }
         Ok(candidate)
+    }
+
+    /// The word for a transaction that is here already, with this or another witness.
+    pub(crate) fn knows(&self, transaction: &Transaction) -> Option<&'static str> {
+        let known = self.get(&transaction.compute_txid())?;
+        Some(if known.wtxid == transaction.compute_wtxid() {
+            "txn-already-in-mempool"
+        } else {
+            "txn-same-nonwitness-data-in-mempool"
+        })
     }
 
     /// What the inputs spend; unconfirmed outputs count as of the next block.
@@ -368,17 +381,4 @@ impl Pool {
         }
         Ok(())
     }
-}
-
-/// The cost of a transaction's signature checks, those of what it spends included.
-pub(crate) fn sigops(transaction: &Transaction, coins: &[Coin]) -> u64 {
-    let spent: HashMap<_, _> = transaction
-        .input
-        .iter()
-        .map(|input| input.previous_output)
-        .zip(coins)
-        .collect();
-    let cost = transaction
-        .total_sigop_cost(|outpoint| spent.get(outpoint).map(|coin| coin.output.clone()));
-    cost as u64
 }

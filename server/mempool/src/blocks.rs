@@ -8,6 +8,7 @@ impl Pool {
     /// A block joined the chain: what it holds leaves, and what spends the same with it.
     pub fn block_connected(&mut self, block: &Block, now: u64) {
         self.begin();
+        self.settle_floor(now);
         for transaction in block.txdata.iter().filter(|one| !one.is_coinbase()) {
             self.remove(transaction.compute_txid());
         }
@@ -36,9 +37,9 @@ impl Pool {
         now: u64,
     ) -> Result<(), Fault> {
         self.begin();
+        self.settle_floor(now);
         let before: Vec<_> = self
             .in_order()
-            .into_iter()
             .map(|entry| (entry.transaction.clone(), entry.time, entry.height))
             .collect();
         for (transaction, _, _) in before.iter().rev() {
@@ -56,6 +57,7 @@ impl Pool {
                 && let Some(entry) = self.entries.get_mut(&txid)
             {
                 (entry.time, entry.height) = (time, height);
+                self.oldest = self.oldest.min(time);
             }
         }
         self.drop_unpaid();

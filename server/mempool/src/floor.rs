@@ -4,11 +4,14 @@ use crate::Policy;
 
 /// The floor halves in this time, faster while the mempool is far from full.
 const HALF_LIFE: u64 = 12 * 3600;
+/// Seconds after which a fall is made part of the floor.
+const SETTLED: u64 = 10;
 
-/// The floor as it was last raised.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The floor as it was last raised or settled.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Floor {
-    rate: u64,
+    /// Satoshi per 1,000 virtual bytes.
+    rate: f64,
     since: u64,
     block_since: bool,
 }
@@ -16,7 +19,7 @@ pub struct Floor {
 impl Floor {
     /// Raises it above what was just pushed out.
     pub fn raise(&mut self, evicted: u64, policy: &Policy, now: u64) {
-        let rate = evicted.saturating_add(policy.incremental);
+        let rate = to_float(evicted.saturating_add(policy.incremental));
         if rate > self.rate {
             *self = Self {
                 rate,
@@ -34,9 +37,30 @@ impl Floor {
         }
     }
 
+    /// Makes its fall until now a part of it. How fast it falls depends on how full the mempool is;
+    /// what is filled later must not raise it again.
+    pub fn settle(&mut self, now: u64, usage: u64, policy: &Policy) {
+        if self.block_since && now > self.since.saturating_add(SETTLED) {
+            (self.rate, self.since) = (self.fallen(now, usage, policy), now);
+        }
+    }
+
     /// The rate now; 0 without a floor.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is never below zero, and far too large ones stay large"
+    )]
     pub fn rate(&self, now: u64, usage: u64, policy: &Policy) -> u64 {
-        if self.rate == 0 || !self.block_since {
+        let rate = self.fallen(now, usage, policy).round() as u64;
+        if rate == 0 || !self.block_since {
+            return rate;
+        }
+        rate.max(policy.incremental)
+    }
+
+    fn fallen(&self, now: u64, usage: u64, policy: &Policy) -> f64 {
+        if self.rate == 0.0 || !self.block_since {
             return self.rate;
         }
         let half_life = if usage < policy.max_usage / 4 {
@@ -46,19 +70,22 @@ impl Floor {
         } else {
             HALF_LIFE
         };
-        let age = now.saturating_sub(self.since);
-        let rate = match u32::try_from(age / half_life) {
-            Ok(halvings) => self.rate.checked_shr(halvings).unwrap_or(0),
-            Err(_) => 0,
-        };
-        // Within a half-life a straight line is near enough.
-        let rate = rate - rate * (age % half_life) / half_life / 2;
-        if rate < policy.incremental / 2 {
-            0
+        let age = to_float(now.saturating_sub(self.since)) / to_float(half_life);
+        let rate = self.rate * (-age).exp2();
+        if rate < to_float(policy.incremental) / 2.0 {
+            0.0
         } else {
-            rate.max(policy.incremental)
+            rate
         }
     }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds and fee rates are far below where a float rounds"
+)]
+fn to_float(number: u64) -> f64 {
+    number as f64
 }
 
 #[cfg(test)]
@@ -82,5 +109,25 @@ mod tests {
             floor.rate(1_000_000 + 9 * HALF_LIFE, policy.max_usage, &policy),
             0
         );
+    }
+
+    #[test]
+    fn what_has_fallen_stays_down_when_the_mempool_fills_again() {
+        let policy = Policy::default();
+        let mut floor = Floor::default();
+        floor.raise(3900, &policy, 0);
+        floor.block(0);
+        floor.settle(HALF_LIFE, 0, &policy);
+        assert_eq!(floor.rate(HALF_LIFE, policy.max_usage, &policy), 250);
+        floor.settle(2 * HALF_LIFE, 0, &policy);
+        assert_eq!(floor.rate(2 * HALF_LIFE, policy.max_usage, &policy), 0);
+
+        // Settled often or once, it falls alike.
+        floor.raise(3900, &policy, 0);
+        floor.block(0);
+        for minute in 1..=12 * 60 {
+            floor.settle(minute * 60, policy.max_usage, &policy);
+        }
+        assert_eq!(floor.rate(HALF_LIFE, policy.max_usage, &policy), 2000);
     }
 }

@@ -7,9 +7,12 @@ use bitcoin::{
     script::{Instruction, PushBytes},
 };
 
-use crate::{Coin, Reject, standard::Kind};
+use crate::{Coin, Reject, sigops, standard::Kind};
 
-const MAX_P2SH_SIGOPS: usize = 15;
+/// The most signature checks of a script behind a hash.
+const MAX_P2SH_SIGOPS: u64 = 15;
+/// The most signature checks of a transaction, witnesses apart; BIP 54 may forbid more.
+const MAX_BARE_SIGOPS: u64 = 2500;
 const MAX_WITNESS_SCRIPT: usize = 3600;
 const MAX_WITNESS_ITEMS: usize = 100;
 const MAX_WITNESS_ITEM: usize = 80;
@@ -19,6 +22,12 @@ const SCRIPT: &str = "mempool-script-verify-flag-failed";
 
 /// Checks all inputs against what they spend.
 pub fn check_inputs(transaction: &Transaction, coins: &[Coin]) -> Result<(), Reject> {
+    if sigops::run(transaction, coins) > MAX_BARE_SIGOPS {
+        return Err(Reject::with(
+            "bad-txns-nonstandard-inputs",
+            "non-witness sigops exceed bip54 limit",
+        ));
+    }
     for (index, (input, coin)) in transaction.input.iter().zip(coins).enumerate() {
         check_input(input, &coin.output.script_pubkey).map_err(|mut reject| {
             reject.detail = format!("input {index} {}", reject.detail);
@@ -39,7 +48,7 @@ fn check_input(input: &TxIn, spent: &Script) -> Result<(), Reject> {
                 return form("shows no script");
             };
             let redeem = Script::from_bytes(redeem.as_bytes());
-            if redeem.count_sigops() > MAX_P2SH_SIGOPS {
+            if sigops::count(redeem, true) > MAX_P2SH_SIGOPS {
                 return form("has too many signature checks");
             }
             if redeem.is_witness_program() {

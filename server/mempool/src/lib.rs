@@ -22,6 +22,7 @@ mod pool;
 mod proposal;
 mod reject;
 mod rules;
+mod sigops;
 mod standard;
 mod template;
 mod truc;

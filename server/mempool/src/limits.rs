@@ -14,15 +14,27 @@ impl Pool {
     /// Forgets what has waited too long, with all that spends of it; says how many left.
     pub fn expire(&mut self, now: u64) -> usize {
         let oldest = now.saturating_sub(self.policy.expiry);
+        if self.oldest >= oldest {
+            return 0;
+        }
         let mut old: Vec<Txid> = self
             .iter()
             .filter(|entry| entry.time < oldest)
             .map(|entry| entry.txid)
             .collect();
         old.sort_unstable();
-        old.into_iter()
+        let left = old
+            .into_iter()
             .map(|txid| self.remove_with_descendants(txid))
-            .sum()
+            .sum();
+        let times = self.iter().map(|entry| entry.time);
+        self.oldest = times.min().unwrap_or(u64::MAX);
+        left
+    }
+
+    /// Lets the floor fall to where it is by now.
+    pub(crate) fn settle_floor(&mut self, now: u64) {
+        self.floor.settle(now, self.usage, &self.policy);
     }
 
     /// Pushes out the cheapest if it is too full, and says so if a newcomer is among them.

@@ -28,7 +28,7 @@ pub type Verdicts = Vec<(Txid, Result<Taken, Reject>)>;
 impl Pool {
     /// Takes transactions in, in their order. One that pays too little on its own is taken together
     /// with its child, if that is in the list and pays for both (one parent, one child). What is in
-    /// already counts as taken.
+    /// already, with whatever witness, counts as taken.
     ///
     /// # Errors
     /// [`Fault`] if the chain could not be asked; nothing has changed then.
@@ -39,9 +39,11 @@ impl Pool {
         now: u64,
     ) -> Result<Verdicts, Fault> {
         self.begin();
+        self.settle_floor(now);
+        let before = self.mark();
         let verdicts = self.take_in(chain, transactions, now);
         if verdicts.is_err() {
-            self.roll_back(0);
+            self.roll_back(before);
         }
         verdicts
     }
@@ -57,18 +59,15 @@ impl Pool {
         now: u64,
     ) -> Result<Verdicts, Fault> {
         self.begin();
-        let floor = self.floor;
-        let known: Vec<Txid> = transactions
-            .iter()
-            .map(Transaction::compute_txid)
-            .filter(|txid| self.get(txid).is_some())
-            .collect();
+        let (floor, before) = (self.floor, self.mark());
+        let known: Vec<Option<&'static str>> =
+            transactions.iter().map(|one| self.knows(one)).collect();
         let mut verdicts = self.take_in(chain, transactions, now);
-        self.roll_back(0);
+        self.roll_back(before);
         self.floor = floor;
-        for (txid, verdict) in verdicts.iter_mut().flatten() {
-            if verdict.is_ok() && known.contains(txid) {
-                *verdict = Err(Reject::new("txn-already-in-mempool"));
+        for ((_, verdict), known) in verdicts.iter_mut().flatten().zip(known) {
+            if let (Ok(_), Some(code)) = (&verdict, known) {
+                *verdict = Err(Reject::new(code));
             }
         }
         verdicts
@@ -133,10 +132,8 @@ impl Pool {
         txid: Txid,
         now: u64,
     ) -> Result<Result<(), Reject>, Fault> {
-        if self
-            .get(&txid)
-            .is_some_and(|known| known.wtxid == transaction.compute_wtxid())
-        {
+        // With another witness, too, as at Bitcoin Core's `sendrawtransaction`: what it does is here.
+        if self.get(&txid).is_some() {
             return Ok(Ok(()));
         }
         let mark = self.mark();

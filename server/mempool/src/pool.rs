@@ -2,7 +2,7 @@
 //! twice, so nothing can disagree.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -34,6 +34,8 @@ pub struct Entry {
     pub time: u64,
     /// The tip's height when it came.
     pub height: u32,
+    /// Its number among all that came; it is above those of what it spends of.
+    pub arrival: u64,
 }
 
 impl Entry {
@@ -72,6 +74,13 @@ enum Change {
     Left(Box<Entry>),
 }
 
+/// A state to go back to.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    changes: usize,
+    sequence: u64,
+}
+
 /// The mempool.
 #[derive(Debug)]
 pub struct Pool {
@@ -80,6 +89,11 @@ pub struct Pool {
     pub(crate) spends: HashMap<OutPoint, Txid>,
     pub(crate) floor: Floor,
     pub(crate) usage: u64,
+    /// No entry came before this.
+    pub(crate) oldest: u64,
+    /// By their numbers, so that what is new since then is found without looking at all.
+    arrivals: BTreeMap<u64, Txid>,
+    arrived: u64,
     vsize: u64,
     sequence: u64,
     changes: Vec<Change>,
@@ -94,6 +108,9 @@ impl Pool {
             spends: HashMap::new(),
             floor: Floor::default(),
             usage: 0,
+            oldest: u64::MAX,
+            arrivals: BTreeMap::new(),
+            arrived: 0,
             vsize: 0,
             sequence: 0,
             changes: Vec::new(),
@@ -157,14 +174,14 @@ impl Pool {
     }
 
     /// All transactions, each behind those that it spends of.
-    pub fn in_order(&self) -> Vec<&Entry> {
-        let mut all: Vec<_> = self
-            .entries
-            .values()
-            .map(|entry| (self.ancestors(entry.txid).len(), entry.time, entry))
-            .collect();
-        all.sort_by_key(|(ancestors, time, entry)| (*ancestors, *time, entry.txid));
-        all.into_iter().map(|(_, _, entry)| entry).collect()
+    pub fn in_order(&self) -> impl Iterator<Item = &Entry> {
+        self.since(0)
+    }
+
+    /// Those with a greater [`Entry::arrival`], each behind those that it spends of.
+    pub fn since(&self, arrival: u64) -> impl Iterator<Item = &Entry> {
+        let newer = self.arrivals.range(arrival.saturating_add(1)..);
+        newer.filter_map(|(_, txid)| self.entries.get(txid))
     }
 
     /// An output of an unconfirmed transaction.
@@ -253,7 +270,9 @@ impl Pool {
         }
     }
 
-    pub(crate) fn insert(&mut self, entry: Entry) {
+    pub(crate) fn insert(&mut self, mut entry: Entry) {
+        self.arrived += 1;
+        entry.arrival = self.arrived;
         self.changes.push(Change::Entered(entry.txid));
         self.put(entry);
     }
@@ -279,20 +298,24 @@ impl Pool {
         self.changes.clear();
     }
 
-    /// Where the changes stand now.
-    pub(crate) fn mark(&self) -> usize {
-        self.changes.len()
+    /// The state as it is now.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            changes: self.changes.len(),
+            sequence: self.sequence,
+        }
     }
 
-    /// Undoes all changes since a mark.
-    pub(crate) fn roll_back(&mut self, mark: usize) {
-        while self.changes.len() > mark {
+    /// Undoes all changes since a mark; nobody can have seen them.
+    pub(crate) fn roll_back(&mut self, mark: Mark) {
+        while self.changes.len() > mark.changes {
             match self.changes.pop() {
                 Some(Change::Entered(txid)) => drop(self.take(txid)),
                 Some(Change::Left(entry)) => self.put(*entry),
                 None => {}
             }
         }
+        self.sequence = mark.sequence;
     }
 
     fn put(&mut self, entry: Entry) {
@@ -302,6 +325,8 @@ impl Pool {
         self.usage += entry.usage();
         self.vsize += entry.vsize;
         self.sequence += 1;
+        self.oldest = self.oldest.min(entry.time);
+        self.arrivals.insert(entry.arrival, entry.txid);
         self.entries.insert(entry.txid, entry);
     }
 
@@ -310,6 +335,7 @@ impl Pool {
         for input in &entry.transaction.input {
             self.spends.remove(&input.previous_output);
         }
+        self.arrivals.remove(&entry.arrival);
         self.usage -= entry.usage();
         self.vsize -= entry.vsize;
         self.sequence += 1;

@@ -8,7 +8,7 @@ use bitcoin::{
     hashes::Hash as _, script::Builder,
 };
 
-use crate::{Chain, Coin, Fault, Reject, Stop, accept::sigops, rules};
+use crate::{Chain, Coin, Fault, Reject, Stop, rules, sigops};
 
 const MAX_WEIGHT: u64 = Weight::MAX_BLOCK.to_wu();
 const MAX_SIGOPS: u64 = 80_000;
@@ -54,8 +54,7 @@ fn check_form(block: &Block) -> Result<(), Stop> {
     for transaction in others {
         rules::check_alone(transaction)?;
     }
-    let legacy = block.txdata.iter().map(|tx| tx.total_sigop_cost(|_| None));
-    if legacy.sum::<usize>() as u64 > MAX_SIGOPS {
+    if block.txdata.iter().map(sigops::bare_cost).sum::<u64>() > MAX_SIGOPS {
         return Stop::because("bad-blk-sigops", "out-of-bounds SigOpCount");
     }
     Ok(())
@@ -184,7 +183,7 @@ fn check_spends(block: &Block, chain: &impl Chain, subsidy: u64) -> Result<(), S
                 );
             }
         }
-        cost += sigops(transaction, &coins);
+        cost += sigops::cost(transaction, &coins);
         if cost > MAX_SIGOPS {
             return Stop::because("bad-blk-sigops", "too many sigops");
         }

@@ -45,6 +45,9 @@ fn check_shape(transaction: &Transaction) -> Result<(), Reject> {
     }
     let mut total = Amount::ZERO;
     for TxOut { value, .. } in &transaction.output {
+        if i64::try_from(value.to_sat()).is_err() {
+            return Err(Reject::new("bad-txns-vout-negative"));
+        }
         if *value > Amount::MAX_MONEY {
             return Err(Reject::new("bad-txns-vout-toolarge"));
         }
@@ -90,7 +93,8 @@ pub fn check_sequences(
     coins: &[Coin],
     chain: &impl Chain,
 ) -> Result<(), Reject> {
-    if transaction.version.0 < 2 {
+    // The version counts as unsigned here, so that below zero is above two.
+    if transaction.version.0.cast_unsigned() < 2 {
         return Ok(());
     }
     let next = chain.height() + 1;

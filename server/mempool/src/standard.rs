@@ -1,8 +1,13 @@
 //! What is relayed though consensus would allow more: sizes, script types, dust.
 
-use bitcoin::{Script, Transaction, TxOut, consensus::encode::serialize};
+use bitcoin::{
+    Script, Transaction, TxOut,
+    consensus::encode::serialize,
+    opcodes::all::{OP_CHECKMULTISIG, OP_CHECKSIG},
+    script::Instruction,
+};
 
-use crate::{Coin, Policy, Reject};
+use crate::{Coin, Policy, Reject, sigops::small_number};
 
 const MAX_WEIGHT: u64 = 400_000;
 const MIN_BASE_SIZE: usize = 65;
@@ -60,11 +65,11 @@ impl Kind {
             }
         } else if script.is_op_return() && Script::from_bytes(&bytes[1..]).is_push_only() {
             Self::Data
-        } else if script.is_p2pk() {
+        } else if is_p2pk(script) {
             Self::PubKey
         } else if script.is_p2pkh() {
             Self::PubKeyHash
-        } else if script.is_multisig() && keys(script) <= 3 {
+        } else if is_multisig(script) {
             Self::Multisig
         } else {
             Self::Other
@@ -72,13 +77,44 @@ impl Kind {
     }
 }
 
-/// The number of keys of a multisig script, which stands before its last opcode.
-fn keys(script: &Script) -> u8 {
-    let bytes = script.as_bytes();
-    bytes
-        .len()
-        .checked_sub(2)
-        .map_or(0, |at| bytes[at].wrapping_sub(0x50))
+/// Whether bytes are as long as a key that begins as they do; Bitcoin Core looks no closer.
+fn is_key(bytes: &[u8]) -> bool {
+    match bytes.first() {
+        Some(2 | 3) => bytes.len() == 33,
+        Some(4 | 6 | 7) => bytes.len() == 65,
+        _ => false,
+    }
+}
+
+fn is_p2pk(script: &Script) -> bool {
+    let [length, key @ .., check] = script.as_bytes() else {
+        return false;
+    };
+    usize::from(*length) == key.len() && is_key(key) && *check == OP_CHECKSIG.to_u8()
+}
+
+/// Whether a script asks for some of one to three keys. Not the `bitcoin` crate's word for it, which
+/// takes anything for a key, and counts them in a byte.
+fn is_multisig(script: &Script) -> bool {
+    // A number, the keys, their number, the check.
+    let parts: Result<Vec<_>, _> = script.instructions().take(7).collect();
+    let Ok(
+        [
+            Instruction::Op(needed),
+            keys @ ..,
+            Instruction::Op(all),
+            Instruction::Op(OP_CHECKMULTISIG),
+        ],
+    ) = parts.as_deref()
+    else {
+        return false;
+    };
+    let (Some(needed), Some(all)) = (small_number(*needed), small_number(*all)) else {
+        return false;
+    };
+    let is_key =
+        |part: &_| matches!(part, Instruction::PushBytes(bytes) if is_key(bytes.as_bytes()));
+    all <= 3 && needed <= all && usize::from(all) == keys.len() && keys.iter().all(is_key)
 }
 
 /// Whether an output holds less than a third of what spending it would cost.

@@ -44,7 +44,102 @@ fn a_good_transaction_is_taken_once() {
         code(&mut pool, &chain, &other_witness),
         "txn-same-nonwitness-data-in-mempool"
     );
+    // A list is asked for what it does, which is here.
+    let taken = pool.submit(&chain, std::slice::from_ref(&other_witness), NOW);
+    assert!(taken.unwrap()[0].1.is_ok());
+    let tested = pool.test(&chain, &[other_witness], NOW).unwrap();
+    assert_eq!(
+        tested[0].1.as_ref().unwrap_err().code,
+        "txn-same-nonwitness-data-in-mempool"
+    );
     assert_eq!((pool.len(), pool.vsize()), (1, good.vsize() as u64));
+}
+
+#[test]
+fn what_was_only_tried_leaves_no_trace() {
+    let (mut chain, first) = scene();
+    let child = tx(&[out(&first, 0)], &[85_000]);
+    let mut pool = pool();
+    for one in [&first, &child] {
+        assert_eq!(code(&mut pool, &chain, one), "taken");
+    }
+    let before = pool.sequence();
+    let order = |pool: &Pool| pool.in_order().map(|one| one.txid).collect::<Vec<_>>();
+    assert_eq!(order(&pool), [first.compute_txid(), child.compute_txid()]);
+
+    // It would push out both.
+    let rich = tx(&[first.input[0].previous_output], &[10_000]);
+    let tested = pool.test(&chain, &[rich], NOW).unwrap();
+    assert!(tested[0].1.is_ok(), "{tested:?}");
+    let parent = commitment(chain.coin(100_000));
+    let stingy = bump(&parent, chain.coin(50_000), 150_000);
+    let refused = pool.submit(&chain, &[parent, stingy], NOW).unwrap();
+    assert!(refused.iter().all(|(_, verdict)| verdict.is_err()));
+    assert_eq!(pool.sequence(), before, "nobody who waits is woken");
+    assert_eq!(order(&pool), [first.compute_txid(), child.compute_txid()]);
+    let last = pool.get(&first.compute_txid()).unwrap().arrival;
+    let since: Vec<_> = pool.since(last).map(|one| one.txid).collect();
+    assert_eq!(since, [child.compute_txid()]);
+}
+
+#[test]
+fn bare_scripts_are_relayed_where_they_ask_for_keys() {
+    let (chain, good) = scene();
+    let (small, large) = ([&[2][..], &[7; 32]].concat(), [&[4][..], &[7; 64]].concat());
+    let (small, large) = (small.as_slice(), large.as_slice());
+    let many = |needed: u8, keys: &[&[u8]], all: u8| {
+        let mut script = vec![0x50 + needed];
+        for key in keys {
+            script.push(u8::try_from(key.len()).unwrap());
+            script.extend_from_slice(key);
+        }
+        script.extend_from_slice(&[0x50 + all, 0xae]);
+        script
+    };
+    let one = |key: &[u8]| [&[u8::try_from(key.len()).unwrap()][..], key, &[0xac]].concat();
+    let data = [5; 33];
+    let cases = [
+        (one(small), "taken"),
+        (one(large), "taken"),
+        (one(&data), "scriptpubkey"),
+        (many(1, &[small], 1), "taken"),
+        (many(2, &[small, large, small], 3), "taken"),
+        (many(1, &[small; 4], 4), "scriptpubkey"),
+        (many(2, &[small], 1), "scriptpubkey"),
+        (many(1, &[small; 2], 1), "scriptpubkey"),
+        (many(1, &[&data], 1), "scriptpubkey"),
+        (many(1, &[small, &[9; 20]], 2), "scriptpubkey"),
+        // More pushes than a byte counts.
+        (many(1, &[&[][..]; 300], 16), "scriptpubkey"),
+    ];
+    for (script, wanted) in cases {
+        let mut transaction = good.clone();
+        transaction.output[0].script_pubkey = ScriptBuf::from_bytes(script.clone());
+        assert_eq!(
+            code(&mut pool(), &chain, &transaction),
+            wanted,
+            "{script:x?}"
+        );
+    }
+}
+
+#[test]
+fn a_transaction_runs_2500_checks_without_a_witness_at_the_most() {
+    let mut chain = Ledger::at(200);
+    // 15 checks each, as many as one script may have.
+    let redeem = ScriptBuf::from_bytes(vec![0xac; 15]);
+    let behind = ScriptBuf::new_p2sh(&redeem.script_hash());
+    let shown = ScriptBuf::from_bytes([&[15][..], redeem.as_bytes()].concat());
+    for (inputs, wanted) in [(166, "taken"), (167, "bad-txns-nonstandard-inputs")] {
+        let coins: Vec<_> = (0..inputs)
+            .map(|_| chain.coin_with(10_000, behind.clone()))
+            .collect();
+        let mut one = tx(&coins, &[90_000]);
+        for input in &mut one.input {
+            (input.script_sig, input.witness) = (shown.clone(), Witness::new());
+        }
+        assert_eq!(code(&mut pool(), &chain, &one), wanted, "{inputs} inputs");
+    }
 }
 
 #[test]
@@ -68,6 +163,10 @@ fn each_fault_has_cores_word() {
     let cases: Vec<(&str, Transaction)> = vec![
         ("bad-txns-vin-empty", change(|t| t.input.clear())),
         ("bad-txns-vout-empty", change(|t| t.output.clear())),
+        (
+            "bad-txns-vout-negative",
+            change(|t| t.output[0].value = Amount::from_sat(u64::MAX)),
+        ),
         (
             "bad-txns-vout-toolarge",
             change(|t| t.output[0].value = Amount::MAX_MONEY + Amount::ONE_SAT),
