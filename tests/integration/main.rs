@@ -45,6 +45,7 @@ mod module_pages;
 #[cfg(feature = "kernel")]
 mod networks;
 #[cfg(feature = "kernel")]
+mod peer_transactions;
 mod peers;
 #[cfg(feature = "kernel")]
 mod random_requests;

@@ -5,9 +5,10 @@ use bllvm_kernel_node::bitcoin::consensus::encode::{deserialize, serialize};
 use bllvm_kernel_node::bitcoin::constants::genesis_block;
 use bllvm_kernel_node::bitcoin::hashes::{Hash as _, sha256d};
 use bllvm_kernel_node::bitcoin::p2p::message::{NetworkMessage, RawNetworkMessage};
+use bllvm_kernel_node::bitcoin::p2p::message_blockdata::Inventory;
 use bllvm_kernel_node::bitcoin::p2p::message_network::VersionMessage;
 use bllvm_kernel_node::bitcoin::p2p::{Address, Magic, ServiceFlags};
-use bllvm_kernel_node::bitcoin::{Network, TxMerkleNode};
+use bllvm_kernel_node::bitcoin::{BlockHash, Network, TxMerkleNode, Txid};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -28,6 +29,11 @@ pub fn frame(command: &str, payload: &[u8]) -> Vec<u8> {
 
 /// What a stranger says first.
 pub fn version(agent: &str) -> NetworkMessage {
+    version_of(agent, false)
+}
+
+/// The same of one that wants to be told of transactions, or does not.
+fn version_of(agent: &str, relay: bool) -> NetworkMessage {
     let here = Address::new(
         &"127.0.0.1:1".parse().expect("an address"),
         ServiceFlags::NETWORK,
@@ -36,6 +42,7 @@ pub fn version(agent: &str) -> NetworkMessage {
     let mut version =
         VersionMessage::new(ServiceFlags::NETWORK, 0, here.clone(), here, 7, agent, 0);
     version.version = 70_016;
+    version.relay = relay;
     NetworkMessage::Version(version)
 }
 
@@ -58,8 +65,17 @@ impl Stranger {
 
     /// Calls, and shakes hands.
     pub async fn greeted(address: &str) -> Self {
+        Self::greeted_with(address, version("/stranger/")).await
+    }
+
+    /// Calls, shakes hands, and wants to be told of transactions.
+    pub async fn curious(address: &str) -> Self {
+        Self::greeted_with(address, version_of("/curious/", true)).await
+    }
+
+    async fn greeted_with(address: &str, version: NetworkMessage) -> Self {
         let mut stranger = Self::call(address).await;
-        stranger.say(version("/stranger/")).await;
+        stranger.say(version).await;
         stranger.say(NetworkMessage::Verack).await;
         stranger
             .hears(|message| matches!(message, NetworkMessage::Verack))
@@ -107,6 +123,38 @@ impl Stranger {
         };
         let heard = tokio::time::timeout(crate::wait::DEADLINE, heard);
         heard.await.expect("a message, or the end of the line")
+    }
+
+    /// Waits until everything that was said has been looked at.
+    ///
+    /// # Panics
+    /// When the line is closed.
+    pub async fn is_heard(&mut self) {
+        self.say(NetworkMessage::Ping(0x5eed)).await;
+        self.hears(|message| *message == NetworkMessage::Pong(0x5eed))
+            .await
+            .expect("an answer");
+    }
+
+    /// Waits for the announcement of a block; the transactions that were announced before.
+    ///
+    /// # Panics
+    /// When the line is closed.
+    pub async fn told_until(&mut self, block: BlockHash) -> Vec<Txid> {
+        let mut told = Vec::new();
+        loop {
+            let heard = self.hears(|message| matches!(message, NetworkMessage::Inv(_)));
+            let Some(NetworkMessage::Inv(list)) = heard.await else {
+                panic!("the line was closed");
+            };
+            for item in list {
+                match item {
+                    Inventory::Block(hash) if hash == block => return told,
+                    Inventory::Transaction(txid) => told.push(txid),
+                    _ => {}
+                }
+            }
+        }
     }
 
     /// The line is closed by the other side.

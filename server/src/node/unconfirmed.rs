@@ -50,12 +50,18 @@ pub(super) fn list(engine: &Engine, page: &t::PageRequest) -> Result<t::TxidPage
     if !(1..=MOST).contains(&limit) {
         return Err(params(format!("`limit` is {limit}; use 1 to {MOST}")));
     }
-    let txids = engine.mempool(|pool, _| pool.txids());
-    let mut rest = txids
-        .into_iter()
-        .filter(|txid| after.is_none_or(|after| *txid > after));
-    let items: Vec<Txid> = rest.by_ref().take(limit).collect();
-    let more = rest.next().is_some();
+    let mut items: Vec<Txid> = engine.mempool(|pool, _| {
+        let rest = pool.iter().map(|entry| entry.txid);
+        rest.filter(|txid| after.is_none_or(|after| *txid > after))
+            .collect()
+    });
+    // Sorting all of them for each page would cost more than the page.
+    let more = items.len() > limit;
+    if more {
+        items.select_nth_unstable(limit);
+        items.truncate(limit);
+    }
+    items.sort_unstable();
     Ok(t::TxidPage {
         next: items.last().filter(|_| more).map(ToString::to_string),
         items: items.into_iter().map(id_out).collect(),

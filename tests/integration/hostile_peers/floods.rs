@@ -1,13 +1,17 @@
 //! Too much of everything: headers with nothing behind them, blocks that nobody asked for, the largest
 //! messages, questions without end. Memory is bounded, and the honest peer is served.
 
-use bllvm_kernel_node::bitcoin::CompactTarget;
+use bllvm_kernel_node::bitcoin::constants::genesis_block;
+use bllvm_kernel_node::bitcoin::hashes::Hash as _;
 use bllvm_kernel_node::bitcoin::p2p::message::NetworkMessage;
+use bllvm_kernel_node::bitcoin::p2p::message_blockdata::GetHeadersMessage;
+use bllvm_kernel_node::bitcoin::{BlockHash, CompactTarget, Network};
 use bllvm_tests::chain::{block, mine, same_tip};
-use bllvm_tests::stranger::{empty_promises, frame, headers};
+use bllvm_tests::stranger::{Stranger, empty_promises, frame, headers};
 use bllvm_tests::wait::until;
 use serde_json::json;
 
+use super::super::peers::listening;
 use super::{Place, with_work};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,4 +183,46 @@ async fn who_asks_without_end_and_reads_nothing_is_left() {
     assert!(grown < 32 << 20, "{grown} bytes");
     assert_eq!(place.node.done("getbestblockhash", json!([])).await, tip);
     place.is_whole().await;
+}
+
+/// Answers are many times as large as their questions; who reads none of them is not read either.
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_wait_until_the_answers_before_are_read() {
+    const QUESTIONS: usize = 1000;
+    let place = Place::with(&[]).await;
+    mine(&place.node, 497).await;
+    same_tip(&place.node, &place.honest).await;
+    let mut deaf = place.stranger().await;
+    let genesis = genesis_block(Network::Regtest).block_hash();
+    let wanted = GetHeadersMessage::new(vec![genesis], BlockHash::all_zeros());
+    for _ in 0..QUESTIONS {
+        deaf.say(NetworkMessage::GetHeaders(wanted.clone())).await;
+    }
+    // It hears well after all, and nothing was lost.
+    for _ in 0..QUESTIONS {
+        let answer = deaf.hears(|message| matches!(message, NetworkMessage::Headers(_)));
+        let Some(NetworkMessage::Headers(headers)) = answer.await else {
+            panic!("the line was closed");
+        };
+        assert_eq!(headers.len(), 500);
+    }
+    place.is_whole().await;
+}
+
+/// Who called us and holds up the fetching of blocks gives way to whom we call.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_that_fetches_slowly_gives_way_to_a_peer_that_was_chosen() {
+    let (_chosen_server, chosen, address) = listening(&[]).await;
+    let connect = format!("node.connect={address}");
+    let (_server, node, address) = listening(&[&connect, "node.peer_patience=10 m"]).await;
+    let mut stranger = Stranger::greeted(&address).await;
+    stranger
+        .say(NetworkMessage::Headers(empty_promises(2000)))
+        .await;
+    stranger
+        .hears(|message| matches!(message, NetworkMessage::GetData(_)))
+        .await
+        .expect("it is asked for the blocks");
+    let mined = mine(&chosen, 5).await;
+    assert_eq!(same_tip(&node, &chosen).await, mined[4]);
 }

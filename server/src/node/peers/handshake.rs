@@ -17,8 +17,8 @@ const OURS: u32 = 70_016;
 const LONGEST_NAME: usize = 256;
 const USER_AGENT: &str = concat!("/bllvm:", env!("CARGO_PKG_VERSION"), "/");
 
-/// Greets, and learns what the peer is.
-pub(super) async fn greet(net: &Net, line: &mut Line, place: &Place) -> Result<(), Fault> {
+/// Greets, and learns what the peer is. Tells whether it wants to be told of transactions.
+pub(super) async fn greet(net: &Net, line: &mut Line, place: &Place) -> Result<bool, Fault> {
     let greeted = async {
         let ours = version(net, place.address).await?;
         if !place.inbound {
@@ -43,7 +43,7 @@ pub(super) async fn greet(net: &Net, line: &mut Line, place: &Place) -> Result<(
             }
         }
         place.greeted(&theirs);
-        Ok(())
+        Ok(theirs.relay)
     };
     tokio::time::timeout(net.settings.patience, greeted)
         .await

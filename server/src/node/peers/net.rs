@@ -40,8 +40,8 @@ pub struct Net {
     next: AtomicU64,
     /// How high the chain goes that is being fetched.
     offered: AtomicU32,
-    /// Who fetches blocks now.
-    fetching: Mutex<Option<u64>>,
+    /// Who fetches blocks now, and whether it called us.
+    fetching: Mutex<Option<(u64, bool)>>,
     news: broadcast::Sender<News>,
     /// Hears that a peer's transaction got in.
     pool_moved: Box<dyn Fn() + Send + Sync>,
@@ -200,10 +200,17 @@ impl Place {
         }
     }
 
-    /// Takes the right to fetch blocks, if nobody else has it.
+    /// Takes the right to fetch blocks, if nobody else has it. One that the settings name takes it from
+    /// one that called us: that may be anybody, and deliver just fast enough to keep it for ever.
     pub(super) fn may_fetch(&self) -> bool {
         let mut fetching = lock(&self.net.fetching);
-        *fetching.get_or_insert(self.id) == self.id
+        match *fetching {
+            Some((id, _)) if id == self.id => return true,
+            Some((_, inbound)) if !inbound || self.inbound => return false,
+            _ => {}
+        }
+        *fetching = Some((self.id, self.inbound));
+        true
     }
 
     /// How high the chain goes that this peer, which has the right, is asked for.
@@ -214,7 +221,7 @@ impl Place {
     /// Gives the right back, if this peer has it.
     pub(super) fn done_fetching(&self) {
         let mut fetching = lock(&self.net.fetching);
-        if *fetching == Some(self.id) {
+        if fetching.is_some_and(|(id, _)| id == self.id) {
             *fetching = None;
             drop(fetching);
             self.net.offered.store(0, Ordering::Relaxed);

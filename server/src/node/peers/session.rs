@@ -64,13 +64,13 @@ pub(super) async fn run(net: &Net, line: TcpStream, place: &Place, stop: &Cancel
 async fn talk(net: &Net, line: TcpStream, place: &Place) -> Result<(), Fault> {
     let mut news = net.news();
     let mut line = Line::start(net, line, place);
-    super::handshake::greet(net, &mut line, place).await?;
+    let takes_transactions = super::handshake::greet(net, &mut line, place).await?;
     tracing::info!(address = %place.address, inbound = place.inbound, "a peer greeted");
     let mut session = Session {
         net,
         place,
         blocks: Blocks::default(),
-        relay: Relay::default(),
+        relay: Relay::new(takes_transactions),
         owed: Owed::default(),
         told: None,
         heard: Instant::now(),
@@ -82,7 +82,7 @@ async fn talk(net: &Net, line: TcpStream, place: &Place) -> Result<(), Fault> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            message = session.line.messages.next() => match message {
+            message = session.line.messages.next(), if !session.owed.is_full() => match message {
                 Some(message) => session.hear(message?).await?,
                 None => return Ok(()),
             },
@@ -131,7 +131,7 @@ impl Session<'_> {
             NetworkMessage::Block(block) => self.take_block(block).await,
             NetworkMessage::Tx(transaction) => self.take_transaction(transaction).await,
             NetworkMessage::NotFound(list) => self.not_found(&list),
-            NetworkMessage::GetHeaders(wanted) => self.give_headers(wanted).await,
+            NetworkMessage::GetHeaders(wanted) => self.owed.add_headers(wanted),
             NetworkMessage::GetData(list) => self.owed.add(list),
             NetworkMessage::Version(_) => Fault::broke("a second `version`"),
             // Addresses, filters, compact blocks: not offered, so nobody waits for an answer.
@@ -176,7 +176,7 @@ impl Session<'_> {
             News::Free => self.fetch().await,
             News::Chain => {
                 // Blocks take transactions away, or give them back.
-                self.relay.moved();
+                self.relay.chain_moved();
                 let tip = self.net.ask(bllvm_kernel_node::Engine::tip).await?.hash;
                 if self.told == Some(tip) {
                     return Ok(());

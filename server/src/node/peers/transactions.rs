@@ -1,6 +1,7 @@
 //! Unconfirmed transactions: told of by id, asked for once, judged by the mempool as everybody's.
 
 use std::collections::{HashSet, VecDeque};
+use std::mem;
 
 use bitcoin::p2p::message::NetworkMessage;
 use bitcoin::p2p::message_blockdata::Inventory;
@@ -24,20 +25,41 @@ const MAX_TOLD: usize = 1000;
 /// What a peer and we told each other of transactions.
 #[derive(Debug, Default)]
 pub(super) struct Relay {
-    /// Unconfirmed transactions that the peer knows; never more than the mempool has.
+    /// Whether the peer wants to be told; who does not may leave us for telling it (BIP 37, 60).
+    wanted: bool,
+    /// Unconfirmed transactions that the peer knows.
     known: HashSet<Txid>,
+    /// How many those were when the others were last dropped.
+    tidied: usize,
     asked: HashSet<Txid>,
     refused: HashSet<Txid>,
-    /// Refused for want of a parent, or of a child that pays.
-    waiting: VecDeque<Transaction>,
+    /// Refused for want of a parent, or of a child that pays; with their ids, which cost more to
+    /// compute than what a stranger sends to have them asked for.
+    waiting: VecDeque<(Txid, Transaction)>,
+    /// The last of the mempool's arrivals that the peer was told of.
+    told: u64,
     moved: bool,
-    greeted: bool,
+    chain_moved: bool,
 }
 
 impl Relay {
+    pub(super) fn new(wanted: bool) -> Self {
+        Self {
+            wanted,
+            moved: true,
+            ..Self::default()
+        }
+    }
+
     /// The mempool is not what it was.
     pub(super) fn moved(&mut self) {
         self.moved = true;
+    }
+
+    /// The chain is not what it was, so everything may be judged otherwise now.
+    pub(super) fn chain_moved(&mut self) {
+        (self.moved, self.chain_moved) = (true, true);
+        self.refused.clear();
     }
 
     /// It does not have what it was asked for.
@@ -52,31 +74,45 @@ impl Relay {
         self.refused.insert(txid);
     }
 
-    fn wait(&mut self, transaction: Transaction) {
+    fn wait(&mut self, txid: Txid, transaction: Transaction) {
+        self.forget(txid);
         if self.waiting.len() == MAX_WAITING {
             self.waiting.pop_front();
         }
-        self.waiting.push_back(transaction);
+        self.waiting.push_back((txid, transaction));
     }
 
-    /// Takes out a waiting pair, parent first, of which `one` is a part.
-    fn pair_with(&mut self, one: &Transaction) -> Option<[Transaction; 2]> {
-        let id = one.compute_txid();
-        let spends = |child: &Transaction, parent: Txid| {
-            let mut inputs = child.input.iter();
-            inputs.any(|input| input.previous_output.txid == parent)
-        };
-        let at = self
-            .waiting
-            .iter()
-            .position(|other| spends(other, id) || spends(one, other.compute_txid()))?;
-        let other = self.waiting.remove(at)?;
-        Some(if spends(&other, id) {
-            [one.clone(), other]
-        } else {
-            [other, one.clone()]
-        })
+    /// It waits no more.
+    fn forget(&mut self, txid: Txid) {
+        self.waiting.retain(|(id, _)| *id != txid);
     }
+
+    /// Takes out those that wait and spend of one of these.
+    fn children_of(&mut self, parents: &HashSet<Txid>) -> Vec<Transaction> {
+        let (children, others): (VecDeque<_>, _) = self
+            .waiting
+            .drain(..)
+            .partition(|(_, one)| spends_of(one, |txid| parents.contains(txid)));
+        self.waiting = others;
+        children.into_iter().map(|(_, one)| one).collect()
+    }
+
+    /// A pair, parent first, of this one and one that waits.
+    fn pair_with(&self, id: Txid, one: &Transaction) -> Option<[(Txid, Transaction); 2]> {
+        let (this, mut waiting) = ((id, one), self.waiting.iter());
+        let pair = waiting.find_map(|(other_id, other)| {
+            if spends_of(other, |txid| *txid == id) {
+                return Some([this, (*other_id, other)]);
+            }
+            spends_of(one, |txid| txid == other_id).then_some([(*other_id, other), this])
+        });
+        pair.map(|pair| pair.map(|(id, one)| (id, one.clone())))
+    }
+}
+
+fn spends_of(child: &Transaction, is_parent: impl Fn(&Txid) -> bool) -> bool {
+    let mut inputs = child.input.iter();
+    inputs.any(|input| is_parent(&input.previous_output.txid))
 }
 
 /// Whether a relative may change the verdict.
@@ -121,35 +157,44 @@ impl Session<'_> {
             self.relay.refuse(txid);
             return Ok(());
         }
-        let Some(code) = self.submit(vec![transaction.clone()]).await? else {
-            // Whoever waited for it may come in now.
-            while let Some([_, child]) = self.relay.pair_with(&transaction) {
-                if let Some(code) = self.submit(vec![child.clone()]).await? {
-                    tracing::debug!(%txid, code, "a child of a peer's transaction was refused");
-                    self.relay.refuse(child.compute_txid());
+        self.look_at(vec![transaction]).await
+    }
+
+    /// Hands transactions to the mempool, each with the relatives that wait for it.
+    async fn look_at(&mut self, mut open: Vec<Transaction>) -> Result<(), Fault> {
+        while let Some(one) = open.pop() {
+            let txid = one.compute_txid();
+            let Some(code) = self.submit(vec![one.clone()]).await? else {
+                open.extend(self.relay.children_of(&HashSet::from([txid])));
+                continue;
+            };
+            if !may_wait(code) {
+                self.relay.refuse(txid);
+                continue;
+            }
+            if let Some(pair) = self.relay.pair_with(txid, &one) {
+                let ids = pair.each_ref().map(|(id, _)| *id);
+                let refused = self.submit(Vec::from(pair.map(|(_, one)| one))).await?;
+                if !refused.is_some_and(may_wait) {
+                    for id in ids {
+                        self.relay.forget(id);
+                        if refused.is_some() {
+                            self.relay.refuse(id);
+                        }
+                    }
+                    if refused.is_none() {
+                        open.extend(self.relay.children_of(&HashSet::from(ids)));
+                    }
+                    continue;
                 }
             }
-            return Ok(());
-        };
-        if !may_wait(code) {
-            self.relay.refuse(txid);
-            return Ok(());
-        }
-        if let Some(pair) = self.relay.pair_with(&transaction) {
-            let ids = pair.each_ref().map(Transaction::compute_txid);
-            if self.submit(pair.to_vec()).await?.is_some() {
-                for txid in ids {
-                    self.relay.refuse(txid);
-                }
+            let inputs = one.input.iter();
+            let parents: Vec<Txid> = inputs.map(|input| input.previous_output.txid).collect();
+            self.relay.wait(txid, one);
+            if code == "bad-txns-inputs-missingorspent" {
+                // Confirmed ones are not found, which costs one line.
+                self.ask_transactions(parents)?;
             }
-            return Ok(());
-        }
-        let inputs = transaction.input.iter();
-        let parents: Vec<Txid> = inputs.map(|input| input.previous_output.txid).collect();
-        self.relay.wait(transaction);
-        if code == "bad-txns-inputs-missingorspent" {
-            // Confirmed ones are not found, which costs one line.
-            self.ask_transactions(parents)?;
         }
         Ok(())
     }
@@ -176,35 +221,46 @@ impl Session<'_> {
         Ok(refused)
     }
 
-    /// Tells the peer of what it does not know, parents first.
+    /// Tells the peer of what it does not know, parents first, and looks again at what waited for
+    /// something that came from elsewhere.
     pub(super) async fn announce_transactions(&mut self) -> Result<(), Fault> {
-        if self.relay.greeted && !self.relay.moved {
+        let relay = &mut self.relay;
+        if !mem::take(&mut relay.moved) {
             return Ok(());
         }
-        (self.relay.greeted, self.relay.moved) = (true, false);
-        let ordered = self.net.ask(|engine| {
+        let every = mem::take(&mut relay.chain_moved);
+        let tidy = every || relay.known.len() > 2 * relay.tidied + MAX_TOLD;
+        let (mut known, last) = (mem::take(&mut relay.known), relay.told);
+        let looked = self.net.ask(move |engine| {
             Ok(engine.mempool(|pool, _| {
-                let ordered = pool.in_order().into_iter().map(|entry| entry.txid);
-                ordered.collect::<Vec<Txid>>()
+                if tidy {
+                    known.retain(|txid| pool.get(txid).is_some());
+                }
+                let new = pool.since(last).map(|entry| (entry.arrival, entry.txid));
+                (known, new.take(MAX_TOLD).collect::<Vec<_>>())
             }))
         });
-        let ordered = ordered.await?;
-        let here: HashSet<Txid> = ordered.iter().copied().collect();
-        let known = &mut self.relay.known;
-        known.retain(|txid| here.contains(txid));
-        let mut new: Vec<Txid> = ordered
-            .into_iter()
-            .filter(|id| !known.contains(id))
-            .collect();
-        if new.len() > MAX_TOLD {
-            new.truncate(MAX_TOLD);
-            self.relay.moved = true;
+        let (known, new) = looked.await?;
+        let relay = &mut self.relay;
+        relay.known = known;
+        if tidy {
+            relay.tidied = relay.known.len();
         }
-        if new.is_empty() {
-            return Ok(());
+        relay.moved |= new.len() == MAX_TOLD;
+        relay.told = new.last().map_or(last, |(arrival, _)| *arrival);
+        let new: Vec<Txid> = new.into_iter().map(|(_, txid)| txid).collect();
+        let again = if every {
+            let all = mem::take(&mut relay.waiting);
+            all.into_iter().map(|(_, one)| one).collect()
+        } else {
+            relay.children_of(&new.iter().copied().collect())
+        };
+        let wanted = relay.wanted;
+        let unknown = new.into_iter().filter(|txid| relay.known.insert(*txid));
+        let list: Vec<_> = unknown.map(Inventory::Transaction).collect();
+        if wanted && !list.is_empty() {
+            self.send(NetworkMessage::Inv(list))?;
         }
-        known.extend(&new);
-        let list = new.into_iter().map(Inventory::Transaction).collect();
-        self.send(NetworkMessage::Inv(list))
+        self.look_at(again).await
     }
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::consensus::encode::{deserialize, serialize};
+use bitcoin::hashes::{Hash as _, sha256d};
 use bitcoin::p2p::Magic;
 use bitcoin::p2p::message::{NetworkMessage, RawNetworkMessage};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::AbortHandle;
 
 use super::traffic::Traffic;
 
@@ -150,11 +152,37 @@ async fn read(
     Ok(frame)
 }
 
+/// A `block` message, of a block as it travels.
+pub(super) fn block_frame(magic: Magic, raw: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(raw.len()).unwrap_or(u32::MAX);
+    let checksum = sha256d::Hash::hash(raw).to_byte_array();
+    let mut frame = Vec::with_capacity(HEAD + raw.len());
+    frame.extend_from_slice(&magic.to_bytes());
+    frame.extend_from_slice(b"block\0\0\0\0\0\0\0");
+    frame.extend_from_slice(&size.to_le_bytes());
+    frame.extend_from_slice(&checksum[..4]);
+    frame.extend_from_slice(raw);
+    frame
+}
+
+/// A message as it travels.
+pub(super) fn frame(magic: Magic, message: NetworkMessage) -> Vec<u8> {
+    serialize(&RawNetworkMessage::new(magic, message))
+}
+
 /// What goes out: small messages first, then the large ones, of which one waits at the most.
 #[derive(Debug)]
 pub(super) struct Out {
     small: mpsc::Sender<NetworkMessage>,
-    large: mpsc::Sender<NetworkMessage>,
+    large: mpsc::Sender<Vec<u8>>,
+    writer: AbortHandle,
+}
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        // What waits for a peer that does not read would be held long after it was left.
+        self.writer.abort();
+    }
 }
 
 /// Small messages that wait for the line.
@@ -168,8 +196,12 @@ impl Out {
     ) -> Self {
         let (small, smalls) = mpsc::channel(UNSENT);
         let (large, larges) = mpsc::channel(1);
-        tokio::spawn(write_all(line, magic, traffic, smalls, larges));
-        Self { small, large }
+        let writing = tokio::spawn(write_all(line, magic, traffic, smalls, larges));
+        Self {
+            small,
+            large,
+            writer: writing.abort_handle(),
+        }
     }
 
     pub(super) fn send(&self, message: NetworkMessage) -> Result<(), Fault> {
@@ -182,8 +214,8 @@ impl Out {
         }
     }
 
-    /// Room for a large message, when there is.
-    pub(super) async fn room(&self) -> Result<mpsc::OwnedPermit<NetworkMessage>, Fault> {
+    /// Room for a large message as it travels, when there is.
+    pub(super) async fn room(&self) -> Result<mpsc::OwnedPermit<Vec<u8>>, Fault> {
         let room = self.large.clone().reserve_owned().await;
         room.map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe).into())
     }
@@ -194,16 +226,15 @@ async fn write_all(
     magic: Magic,
     traffic: Arc<Traffic>,
     mut small: mpsc::Receiver<NetworkMessage>,
-    mut large: mpsc::Receiver<NetworkMessage>,
+    mut large: mpsc::Receiver<Vec<u8>>,
 ) {
     loop {
-        let message = tokio::select! {
+        let frame = tokio::select! {
             biased;
-            Some(message) = small.recv() => message,
-            Some(message) = large.recv() => message,
+            Some(message) = small.recv() => frame(magic, message),
+            Some(frame) = large.recv() => frame,
             else => return,
         };
-        let frame = serialize(&RawNetworkMessage::new(magic, message));
         match tokio::time::timeout(WHOLE, line.write_all(&frame)).await {
             Ok(Ok(())) => traffic.sent(frame.len()),
             // The session notices that nobody takes its messages.
@@ -246,5 +277,31 @@ mod tests {
         torn[20] ^= 1;
         assert!(told(&torn).await.unwrap_err().contains("cannot be read"));
         assert!(told(&good[..30]).await.unwrap_err().contains("was lost"));
+    }
+
+    #[test]
+    fn a_block_travels_as_it_is() {
+        let genesis = bitcoin::constants::genesis_block(bitcoin::Network::Regtest);
+        assert_eq!(
+            block_frame(Magic::REGTEST, &serialize(&genesis)),
+            frame(Magic::REGTEST, NetworkMessage::Block(genesis))
+        );
+    }
+
+    #[tokio::test]
+    async fn with_the_session_goes_what_waits_for_a_peer_that_does_not_read() {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let out = Out::start(ours, Magic::REGTEST, Arc::new(Traffic::new(0)));
+        for number in 0..100 {
+            out.send(NetworkMessage::Ping(number)).unwrap();
+        }
+        out.room().await.unwrap().send(vec![7; 1_000_000]);
+        let mut first = [0; 4];
+        theirs.read_exact(&mut first).await.unwrap();
+        assert_eq!(first, Magic::REGTEST.to_bytes());
+        drop(out);
+        let mut rest = Vec::new();
+        theirs.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.len() <= 64, "{} bytes more came", rest.len());
     }
 }
