@@ -17,6 +17,7 @@ mod contract;
 mod crowd;
 mod downloads;
 mod face;
+mod failing_disk;
 #[cfg(feature = "kernel")]
 mod full_blocks;
 #[cfg(feature = "kernel")]

@@ -115,6 +115,7 @@ impl Engine {
                 works: Mutex::default(),
                 settings,
                 failed: OnceLock::new(),
+                on_failure: OnceLock::new(),
                 observer,
                 places,
                 context,
@@ -209,6 +210,24 @@ impl Engine {
     pub fn checkpoint(&self) -> Result<(), EngineError> {
         let mut writer = self.inner.writer()?;
         self.inner.reopen(&mut writer)
+    }
+
+    /// Tells, at the latest with the next failed call, that the kernel failed and only a restart helps.
+    /// The first one that asks is told; it must not call the engine.
+    pub fn on_failure(&self, told: Box<dyn Fn() + Send + Sync>) {
+        let first = self.inner.on_failure.set(told).is_ok();
+        if first
+            && self.inner.failed.get().is_some()
+            && let Some(told) = self.inner.on_failure.get()
+        {
+            told();
+        }
+    }
+
+    /// Why the kernel failed, if it did.
+    pub fn failure(&self) -> Option<EngineError> {
+        let detail = self.inner.failed.get().cloned()?;
+        Some(EngineError::Fatal { detail })
     }
 
     /// How large the journal is, in bytes.

@@ -1,11 +1,14 @@
 //! The engine on a disk that takes no more.
 
 use std::{
+    io,
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
     sync::atomic::{AtomicU32, Ordering},
 };
+
+use redb::{StorageBackend, backends::FileBackend};
 
 use super::*;
 use crate::{Opening, anyone_can_spend, testing::BlockBuilder};
@@ -93,4 +96,103 @@ fn on_a_full_disk(dir: &Path) {
     assert!(engine.inner.writer().unwrap().journal.is_empty());
     mine().unwrap();
     assert_eq!(engine.tip().unwrap().height, height + 1);
+}
+
+/// A file that can be made to take no more.
+#[derive(Debug)]
+struct FullDisk {
+    file: FileBackend,
+    full: Arc<AtomicBool>,
+}
+
+impl FullDisk {
+    fn room(&self) -> io::Result<()> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+}
+
+impl StorageBackend for FullDisk {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.room().and_then(|()| self.file.set_len(len))
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.room().and_then(|()| self.file.sync_data())
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.room().and_then(|()| self.file.write(offset, data))
+    }
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+}
+
+#[test]
+fn an_index_that_the_disk_failed_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, _) = Engine::open(Settings::regtest(dir.path()), Box::new(drop)).unwrap();
+    let mine = |count| {
+        let cancel = AtomicBool::new(false);
+        engine.mine(count, &anyone_can_spend(), &cancel, &mut |_| {})
+    };
+    mine(3).unwrap();
+    let full = Arc::new(AtomicBool::new(false));
+    drop(engine.inner.index.write().unwrap().take());
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(engine.inner.index_path())
+        .unwrap();
+    let backend = FullDisk {
+        file: FileBackend::new(file).unwrap(),
+        full: full.clone(),
+    };
+    *engine.inner.index.write().unwrap() = Some(Index::on(backend));
+
+    full.store(true, Ordering::Relaxed);
+    assert_eq!(mine(70).unwrap().len(), 70);
+    let nothing = bitcoin::OutPoint::null();
+    let (_, at) = engine.coin(&nothing).unwrap();
+    assert_eq!(at, engine.tip().unwrap().hash);
+}
+
+#[test]
+fn without_a_flushed_index_the_journal_stays_and_the_kernel_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, _) = Engine::open(Settings::regtest(dir.path()), Box::new(drop)).unwrap();
+    let mine = || engine.mine(1, &anyone_can_spend(), &AtomicBool::new(false), &mut |_| {});
+    let tip = mine().unwrap()[0];
+    let kept = engine.journal_bytes().unwrap();
+    drop(engine.inner.index.write().unwrap().take());
+    assert!(engine.checkpoint().is_err());
+    assert_eq!(engine.journal_bytes().unwrap(), kept);
+    assert_eq!(engine.tip().unwrap().hash, tip);
+    mine().unwrap();
+    engine.checkpoint().unwrap();
+    assert!(engine.inner.writer().unwrap().journal.is_empty());
+}
+
+#[test]
+fn who_asks_hears_that_the_kernel_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, _) = Engine::open(Settings::regtest(dir.path()), Box::new(drop)).unwrap();
+    let told = Arc::new(AtomicU32::new(0));
+    let count = told.clone();
+    engine.on_failure(Box::new(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+    }));
+    assert!(engine.failure().is_none());
+    engine.inner.fail("the disk is gone".to_owned());
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    let why = engine.failure().unwrap().to_string();
+    assert!(why.contains("the disk is gone"), "{why}");
+    assert!(matches!(engine.tip(), Err(EngineError::Fatal { .. })));
 }

@@ -104,7 +104,7 @@ pub enum EngineError {
         debug: String,
     },
     /// The index of coins and transactions could not be used; the chain itself is not touched.
-    #[error("{detail}; it catches up with the next block or at the next start")]
+    #[error("{detail}; it is tried again with the next question")]
     Index {
         /// What is wrong with it.
         detail: String,

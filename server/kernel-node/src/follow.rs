@@ -1,6 +1,6 @@
 //! Bringing the index to the kernel's tip, after a block and at open.
 
-use std::sync::PoisonError;
+use std::{path::Path, sync::PoisonError};
 
 use bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid};
 use bitcoinkernel::{BlockTreeEntry, ChainstateManager};
@@ -16,6 +16,9 @@ use crate::{
 
 /// Blocks that enter or leave in one view of the readers; a reorganisation is never split.
 const AT_ONCE: u32 = 200;
+/// With the block that reaches this many bytes it is enough at once: parsed, they take several times
+/// as much memory.
+const BYTES_AT_ONCE: usize = 16 << 20;
 
 impl From<IndexError> for EngineError {
     fn from(error: IndexError) -> Self {
@@ -88,24 +91,54 @@ impl Inner {
                 Ok(catch_up(index, chain, wanted, &mut moves).map(|()| moves))
             })
         };
-        let unfit = match self.with_index(caught_up)? {
-            Err(Behind::Unfit(why)) => why,
-            Err(Behind::Failed(error)) => return Err(error),
-            Ok(moves) => return Ok(moves),
-        };
-        tracing::warn!("{unfit}; making it anew from the chain's blocks");
-        let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        drop(slot.take());
-        *slot = Some(Index::anew(&self.index_path(), self.info.genesis)?);
-        drop(slot);
+        match self.with_index(caught_up) {
+            Ok(Ok(moves)) => return Ok(moves),
+            Ok(Err(Behind::Unfit(why))) => {
+                tracing::warn!("{why}; making it anew from the chain's blocks");
+                self.renew_index(Index::anew)?;
+            }
+            Ok(Err(Behind::Failed(EngineError::Index { detail }))) => {
+                // Once the disk has failed it, a database answers nothing until it is opened again.
+                tracing::warn!("{detail}; opening it again");
+                self.renew_index(Self::open_index)?;
+            }
+            // It could not be opened the last time.
+            Err(EngineError::Closed) if !self.is_closed() => self.renew_index(Self::open_index)?,
+            Ok(Err(Behind::Failed(error))) | Err(error) => return Err(error),
+        }
         match self.with_index(caught_up)? {
-            Ok(_) => Ok(Moves {
+            // What the mempool was told of the steps before is not known.
+            Ok(moves) => Ok(Moves {
                 reorganised: true,
-                ..Moves::default()
+                ..moves
             }),
             Err(Behind::Failed(error)) => Err(error),
             Err(Behind::Unfit(detail)) => Err(EngineError::Index { detail }),
         }
+    }
+
+    /// Puts another index in the place of this one, which is closed before: it is the same file.
+    fn renew_index(
+        &self,
+        make: impl FnOnce(&Path, BlockHash) -> Result<Index, IndexError>,
+    ) -> Result<(), EngineError> {
+        let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        drop(slot.take());
+        *slot = Some(make(&self.index_path(), self.info.genesis)?);
+        Ok(())
+    }
+
+    fn open_index(path: &Path, genesis: BlockHash) -> Result<Index, IndexError> {
+        let (index, remade) = Index::open(path, genesis)?;
+        if let Some(warning) = remade {
+            tracing::warn!("{warning}");
+        }
+        Ok(index)
+    }
+
+    fn is_closed(&self) -> bool {
+        let chain = self.chain.read().unwrap_or_else(PoisonError::into_inner);
+        chain.is_none()
     }
 
     /// Where the index is.
@@ -168,10 +201,16 @@ fn catch_up(
             }
         };
         let last = kernel::height(tip).min(fork.saturating_add(AT_ONCE));
+        let mut bytes = 0;
         for next in fork + 1..=last {
+            if bytes >= BYTES_AT_ONCE && left.is_empty() {
+                break;
+            }
             let entry = kernel::at(tip, next)
                 .ok_or_else(|| IndexError::Unfit(format!("no block at height {next}")))?;
-            steps.push(Step::Connect(kernel::hash(entry), block(chain, entry)?));
+            let block = block(chain, entry)?;
+            bytes += block.total_size();
+            steps.push(Step::Connect(kernel::hash(entry), block));
         }
         index.apply(&steps)?;
         moves.reorganised |= !left.is_empty();

@@ -55,6 +55,8 @@ pub struct Inner {
     pub writer: Mutex<Writer>,
     /// Why nothing works any more, once that is so.
     pub failed: OnceLock<String>,
+    /// Who hears of that.
+    pub on_failure: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// Who hears of the chain's steps.
     pub observer: Observer,
     /// Where the kernel keeps its files.
@@ -355,8 +357,10 @@ impl Inner {
     pub fn reopen(&self, writer: &mut Writer) -> Result<(), EngineError> {
         let mut chain = self.chain.write().unwrap_or_else(PoisonError::into_inner);
         let tip = self.flush(writer, chain.take().ok_or(EngineError::Closed)?)?;
-        // The journal is emptied below: what the index needs of it must be on disk before.
-        self.with_index(|index| Ok(index.flush()?))?;
+        // The journal is emptied below: what the index needs of it must be on disk before. If it is
+        // not, everything is replayed, and the journal stays as it is.
+        let flushed = self.with_index(|index| Ok(index.flush()?));
+        let closed_with = flushed.is_ok().then_some(tip);
         let scan = writer
             .journal
             .scan()
@@ -368,7 +372,7 @@ impl Inner {
                     &self.places,
                     &mut writer.journal,
                     &scan,
-                    Some(tip),
+                    closed_with,
                     &writer.reports,
                     &mut writer.guard,
                 )
@@ -387,7 +391,7 @@ impl Inner {
             writer.journal.len().saturating_add(limit)
         };
         self.tell(writer);
-        Ok(())
+        flushed
     }
 
     /// Drops the kernel, which makes it write everything, and returns its tip.
@@ -437,8 +441,12 @@ impl Inner {
         shut
     }
 
-    fn fail(&self, detail: String) -> EngineError {
+    /// Nothing works any more from now on.
+    pub fn fail(&self, detail: String) -> EngineError {
         let detail = self.failed.get_or_init(|| detail).clone();
+        if let Some(told) = self.on_failure.get() {
+            told();
+        }
         EngineError::Fatal { detail }
     }
 }

@@ -117,6 +117,9 @@ pub async fn serve(
     let _ = server.own.set(Arc::downgrade(&server));
     let stop = CancellationToken::new();
     let _ends_with_us = stop.clone().drop_guard();
+    let failed = CancellationToken::new();
+    let fails = failed.clone();
+    engine.on_failure(Box::new(move || fails.cancel()));
     let net = start_peers(&server, &connection, &engine, peers, &stop).await;
     let _ = server.engine.set(engine.clone());
     let opened = serde_json::json!({ "warnings": report.warnings });
@@ -125,6 +128,8 @@ pub async fn serve(
         tokio::select! {
             _ = connection.closed() => break,
             () = server.closing.cancelled() => break,
+            // The host starts another process, which brings back what the journal has.
+            () = failed.cancelled() => break,
             Some(()) = steps.recv() => {
                 while steps.try_recv().is_ok() {}
                 net.chain_moved();
@@ -135,13 +140,18 @@ pub async fn serve(
     }
     stop.cancel();
     server.cancel_mining.store(true, Ordering::SeqCst);
+    let failure = engine.failure();
+    if let Some(error) = &failure {
+        connection.close(&Goodbye::new("failed", error.to_string()));
+    }
     let closed = tokio::task::spawn_blocking(move || engine.close()).await;
     server.closed.cancel();
     // The host's request for this very close is answered before the process leaves.
     tokio::time::sleep(Duration::from_millis(20)).await;
     closed
         .map_err(|_| ChildError::Lost)?
-        .map_err(ChildError::from)
+        .map_err(ChildError::from)?;
+    failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Calls and listens. An address that cannot be had is told, and is no reason to have no base node.

@@ -53,6 +53,24 @@ from_redb!(
     SetDurabilityError
 );
 
+impl IndexError {
+    /// Whether the disk is to blame: it is full, or does not let us. The file is as good as before.
+    fn is_the_disks(&self) -> bool {
+        use std::io::ErrorKind as Kind;
+        let Self::Database(redb::Error::Io(error)) = self else {
+            return false;
+        };
+        matches!(
+            error.kind(),
+            Kind::StorageFull
+                | Kind::QuotaExceeded
+                | Kind::FileTooLarge
+                | Kind::PermissionDenied
+                | Kind::ReadOnlyFilesystem
+        )
+    }
+}
+
 /// What to do to the index.
 pub enum Step {
     /// Put this block on the tip.
@@ -68,11 +86,12 @@ pub struct Index {
 }
 
 impl Index {
-    /// Opens the file, or makes it with the chain's first block as its tip. A file that cannot be
-    /// read, or is of another format, is made anew: everything in it comes from the chain.
+    /// Opens the file, or makes it with the chain's first block as its tip. A file that is damaged,
+    /// or is of another format, is made anew: everything in it comes from the chain.
     pub fn open(path: &Path, genesis: BlockHash) -> Result<(Self, Option<String>), IndexError> {
         match Self::attempt(path, genesis) {
             Ok(index) => Ok((index, None)),
+            Err(error) if error.is_the_disks() => Err(error),
             Err(error) => {
                 let warning = format!("the index is made anew: {error}");
                 Ok((Self::anew(path, genesis)?, Some(warning)))
@@ -115,6 +134,15 @@ impl Index {
         writing.commit()?;
         index.tip()?;
         Ok(index)
+    }
+
+    /// One whose file is the test's.
+    #[cfg(test)]
+    pub fn on(backend: impl redb::StorageBackend) -> Self {
+        let database = Database::builder().create_with_backend(backend);
+        Self {
+            database: database.unwrap(),
+        }
     }
 
     /// The block that everything in it stands for.
