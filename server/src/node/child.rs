@@ -38,6 +38,9 @@ use super::{EmbeddedChain, NodeError, PeerSettings, spent_pages, unconfirmed};
 const MAX_MINED_AT_ONCE: u32 = 1000;
 /// How long a template that the caller has is waited out.
 const LONGPOLL: Duration = Duration::from_secs(30);
+/// How long one stands that only its transactions would change. Anybody can send those, and each would
+/// cost a template for everybody who waits.
+const CALM: Duration = Duration::from_secs(1);
 
 /// Why the process ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -323,15 +326,23 @@ impl Server {
         };
         let mut moves = self.moves.subscribe();
         Reply::later::<m::MiningTemplate>(async move {
-            let deadline = tokio::time::Instant::now() + LONGPOLL;
+            let asked = tokio::time::Instant::now();
+            let deadline = asked + LONGPOLL;
             while let Some(known) = &request.longpoll_id {
                 moves.mark_unchanged();
                 let now = engine.template_id().map_err(fault)?;
-                if now != *known {
+                // It begins with the hash of the block beneath.
+                let same_block = now.get(..64) == known.get(..64);
+                let until = if now == *known {
+                    deadline
+                } else if same_block && asked.elapsed() < CALM {
+                    asked + CALM
+                } else {
                     break;
-                }
-                match tokio::time::timeout_at(deadline, moves.changed()).await {
+                };
+                match tokio::time::timeout_at(until, moves.changed()).await {
                     Ok(Ok(())) => {}
+                    Err(_) if until < deadline => {}
                     // The same one again, so that the caller knows that we live.
                     Ok(Err(_)) | Err(_) => break,
                 }

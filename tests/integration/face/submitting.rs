@@ -1,5 +1,7 @@
 //! Sending, proposing and submitting: Core's verdicts, and a row of the audit trail for each.
 
+use std::time::Instant;
+
 use bllvm_kernel_node::bitcoin::consensus::encode::{deserialize, serialize, serialize_hex};
 use bllvm_kernel_node::bitcoin::{
     Address, Amount, Block, BlockHash, CompactTarget, Network, OutPoint, ScriptBuf, Transaction,
@@ -163,5 +165,35 @@ async fn a_longpoll_answers_when_a_transaction_comes() {
     assert_eq!(
         second["transactions"][0]["txid"],
         json!(sent.compute_txid())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_alone_cost_who_waits_a_template_a_second_at_the_most() {
+    const LAST: u64 = 20_000;
+    let (_server, core, mined) = with_coins().await;
+    let coin = coinbase(&core, &mined[0]).await;
+    let (miner, began) = (core.clone(), Instant::now());
+    let waiting = tokio::spawn(async move {
+        let request = json!([{ "rules": ["segwit"] }]);
+        let mut template = miner.done("getblocktemplate", request).await;
+        let mut templates = 1;
+        while template["transactions"][0]["fee"] != LAST {
+            let request = json!([{ "rules": ["segwit"], "longpollid": template["longpollid"] }]);
+            template = miner.done("getblocktemplate", request).await;
+            templates += 1;
+        }
+        templates
+    });
+    // Each takes the place of the one before.
+    for fee in (1000..=LAST).step_by(1000) {
+        let sent = serialize_hex(&paying(coin, fee));
+        core.done("sendrawtransaction", json!([sent])).await;
+    }
+    let templates = waiting.await.unwrap();
+    let seconds = began.elapsed().as_secs();
+    assert!(
+        templates <= seconds + 2,
+        "{templates} templates in {seconds} s"
     );
 }
