@@ -144,13 +144,30 @@ async fn what_is_cut_off_foreign_or_not_there_is_refused_by_name() {
     assert_eq!(core.done("getblockcount", json!([])).await, 0);
 
     // A block that breaks the rules is named, and what stands on it is left out.
-    let mut wrong = bytes;
-    let second = 8 + usize::from(u16::from_le_bytes([wrong[4], wrong[5]])) + 8;
+    let second = 8 + usize::from(u16::from_le_bytes([bytes[4], bytes[5]])) + 8;
+    let mut wrong = bytes.clone();
     wrong[second + 36] ^= 1;
     fs::write(&file, wrong).unwrap();
     let (_, said) = import(&server, &file).await;
     assert!(said.contains("refused"), "{said}");
     assert_eq!(core.done("getblockcount", json!([])).await, 0);
+
+    // So is what is a block by its header alone: here the third says that it has no end.
+    let size = usize::from(u16::from_le_bytes([bytes[second - 4], bytes[second - 3]]));
+    let third = second + size + 8;
+    bytes[third + 80] = 0xff;
+    fs::write(&file, bytes).unwrap();
+    let (code, said) = import(&server, &file).await;
+    assert_eq!(code, 0, "{said}");
+    for part in [
+        "added 1",
+        "known 1",
+        "refused 29",
+        "blk00000.dat is refused",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(core.done("getblockcount", json!([])).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

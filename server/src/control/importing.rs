@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bitcoin::BlockHash;
-use bllvm_ipc::types::NetworkInfo;
+use bllvm_ipc::types::{BlockVerdict, NetworkInfo};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, timeout};
@@ -243,6 +243,14 @@ impl Import {
                 Err(NodeError::Unavailable { .. }) if losses < MAX_LOSSES => {
                     losses += 1;
                     self.ready().await?;
+                }
+                // The first is no block at all; it is told by its place, and the others are judged.
+                Err(NodeError::Invalid { message, .. }) => {
+                    break vec![BlockVerdict {
+                        accepted: false,
+                        new_tip: false,
+                        reason: Some(message),
+                    }];
                 }
                 Err(error) => return Err(failed(&error)),
             }
