@@ -11,7 +11,7 @@ use bllvm_ipc::types::{
 };
 use bllvm_kernel_node::bitcoin::hashes::Hash as _;
 use bllvm_kernel_node::testing::{BlockBuilder, extend, spend};
-use bllvm_kernel_node::{Engine, Settings, anyone_can_spend, bitcoin};
+use bllvm_kernel_node::{BlockId, Engine, Settings, anyone_can_spend, bitcoin};
 use bllvm_node::clock::SystemClock;
 use bllvm_node::journal::{FeedItem, Journal};
 use bllvm_node::model::kinds;
@@ -264,6 +264,64 @@ async fn the_newest_tip_is_there_for_whoever_comes_later() {
     let found = tokio::time::timeout(bllvm_tests::wait::DEADLINE, newest).await;
     found.expect("the tip comes");
     host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kept_tip_is_never_behind_an_answer() {
+    const BLOCKS: u32 = 300;
+    let factory = Factory::with_blocks(BLOCKS);
+    let height_of = |hash: BlockHash| {
+        let hash = bitcoin::BlockHash::from_byte_array(hash.0);
+        let found = factory.engine.header(BlockId::Hash(hash)).unwrap();
+        found.map_or(0, |found| found.height)
+    };
+    let host = Host::start().await;
+    let submitted = async {
+        for height in 1..=BLOCKS {
+            let verdict = host.node.submit_block(factory.raw(height)).await.unwrap();
+            assert!(verdict.accepted);
+            assert_eq!(host.node.tip().await.unwrap().height, height);
+        }
+    };
+    // Somebody else asks all the time, and never goes back in time either.
+    let request = UtxoRequest {
+        txid: Txid([7; 32]),
+        vout: 0,
+        include_mempool: true,
+    };
+    let asked = async {
+        let mut last = 0;
+        while last < BLOCKS {
+            let wanted = TemplateRequest {
+                coinbase_weight: 4000,
+                longpoll_id: None,
+            };
+            let template = host.node.template(wanted).await.unwrap();
+            let tip = host.node.tip().await.unwrap();
+            assert!(tip.height + 1 >= template.height);
+            assert!(tip.height >= last);
+            last = tip.height;
+            let coins_of = host.node.utxo(request.clone()).await.unwrap().tip;
+            // The coins are there a moment before the mempool, and the tip is told with both.
+            assert!(host.node.tip().await.unwrap().height + 1 >= height_of(coins_of));
+        }
+    };
+    tokio::join!(submitted, asked);
+
+    // A process that is gone has no tip, and the next one has the same.
+    let pid = i32::try_from(host.node.pid().unwrap()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    until("another process took over", async || {
+        let now = i32::try_from(host.node.pid()?).ok()?;
+        (rustix::process::Pid::from_raw(now)? != pid).then_some(())
+    })
+    .await;
+    until("the tip is back", async || {
+        let tip = host.node.tip().await.ok()?;
+        (tip.height == BLOCKS).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

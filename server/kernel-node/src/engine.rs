@@ -22,7 +22,7 @@ use crate::{
     mining::Mark,
     recovery::{Places, recover},
     replay::Guard,
-    writer::{Inner, Writer},
+    writer::{Fresh, Inner, Writer},
 };
 
 /// Hears of each step of the best chain, in order, once it is durable. It runs on the thread that
@@ -111,7 +111,7 @@ impl Engine {
                 }),
                 params: chain.kernel_params(),
                 rules: chain.rules(),
-                settled: Mutex::new(told),
+                settled: Mutex::default(),
                 works: Mutex::default(),
                 settings,
                 failed: OnceLock::new(),
@@ -122,7 +122,8 @@ impl Engine {
             }),
         };
         // A crash loses the mempool, also what a block gave back that left just before.
-        engine.inner.follow_index()?;
+        engine.inner.follow_index(&Fresh::new())?;
+        engine.inner.settle();
         match engine.inner.load_pool() {
             Ok(count) => tracing::debug!(count, "the mempool is back"),
             // Whoever sent them sends them again.

@@ -11,7 +11,7 @@ use crate::{
     index::{Index, IndexError, Step},
     kernel,
     pool::Moves,
-    writer::Inner,
+    writer::{Fresh, Inner},
 };
 
 /// Blocks that enter or leave in one view of the readers; a reorganisation is never split.
@@ -69,8 +69,8 @@ impl Inner {
     }
 
     /// Brings the index and the mempool to the kernel's tip. Called by the one writer, so the tip stands still.
-    pub fn follow(&self) -> Result<(), EngineError> {
-        let moves = self.follow_index()?;
+    pub fn follow(&self, fresh: &Fresh<'_>) -> Result<(), EngineError> {
+        let moves = self.follow_index(fresh)?;
         if moves.reorganised || !moves.connected.is_empty() {
             self.move_pool(moves)?;
         }
@@ -78,7 +78,7 @@ impl Inner {
     }
 
     /// Brings the index to the kernel's tip; the mempool is the caller's to bring along.
-    pub fn follow_index(&self) -> Result<Moves, EngineError> {
+    pub fn follow_index(&self, fresh: &Fresh<'_>) -> Result<Moves, EngineError> {
         // Nobody needs the blocks of a long way: an empty mempool has nothing to do with them.
         let wanted = !self
             .pool
@@ -88,7 +88,7 @@ impl Inner {
         let caught_up = |index: &Index| {
             self.with_chain(|chain| {
                 let mut moves = Moves::default();
-                Ok(catch_up(index, chain, wanted, &mut moves).map(|()| moves))
+                Ok(catch_up(index, chain, fresh, wanted, &mut moves).map(|()| moves))
             })
         };
         match self.with_index(caught_up) {
@@ -170,6 +170,7 @@ impl From<IndexError> for Behind {
 fn catch_up(
     index: &Index,
     chain: &ChainstateManager,
+    fresh: &Fresh<'_>,
     wanted: bool,
     moves: &mut Moves,
 ) -> Result<(), Behind> {
@@ -208,9 +209,13 @@ fn catch_up(
             }
             let entry = kernel::at(tip, next)
                 .ok_or_else(|| IndexError::Unfit(format!("no block at height {next}")))?;
-            let block = block(chain, entry)?;
+            let hash = kernel::hash(entry);
+            let block = match fresh.get(&hash) {
+                Some(raw) => parsed(raw)?,
+                None => block(chain, entry)?,
+            };
             bytes += block.total_size();
-            steps.push(Step::Connect(kernel::hash(entry), block));
+            steps.push(Step::Connect(hash, block));
         }
         index.apply(&steps)?;
         moves.reorganised |= !left.is_empty();
@@ -229,8 +234,11 @@ fn catch_up(
 
 /// A block, read and parsed.
 pub fn block(chain: &ChainstateManager, entry: BlockTreeEntry<'_>) -> Result<Block, EngineError> {
-    let raw = chain.read_block_data(&entry)?.consensus_encode()?;
-    bitcoin::consensus::deserialize(&raw).map_err(|error| EngineError::Kernel {
+    parsed(&chain.read_block_data(&entry)?.consensus_encode()?)
+}
+
+fn parsed(raw: &[u8]) -> Result<Block, EngineError> {
+    bitcoin::consensus::deserialize(raw).map_err(|error| EngineError::Kernel {
         detail: format!("it returned an unreadable block: {error}"),
     })
 }

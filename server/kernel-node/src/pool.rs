@@ -10,7 +10,7 @@ use crate::{
     BlockPlan, Engine, EngineError,
     index::{Coins, Index},
     kernel, mempool_file,
-    writer::Inner,
+    writer::{Fresh, Inner},
 };
 
 /// What the next block may be made of.
@@ -68,6 +68,12 @@ impl Engine {
         read(&pool, self.inner.now())
     }
 
+    /// As [`Engine::mempool`], but none where somebody changes it just now.
+    pub fn mempool_now<T>(&self, read: impl FnOnce(&Pool, u64) -> T) -> Option<T> {
+        let pool = self.inner.pool.try_read().ok()?;
+        Some(read(&pool, self.inner.now()))
+    }
+
     /// Chooses the next block's transactions.
     pub fn template(&self, room: Room) -> Result<BlockTemplate, EngineError> {
         let _writer = self.inner.writer()?;
@@ -93,7 +99,7 @@ impl Inner {
 
     /// Chooses the next block's transactions; the writer's right is the caller's.
     pub fn template(&self, room: Room) -> Result<BlockTemplate, EngineError> {
-        self.follow()?;
+        self.follow(&Fresh::new())?;
         let plan = self.with_chain(|chain| Ok(self.plan(kernel::tip(chain))))?;
         let pool = self.pool.read().unwrap_or_else(PoisonError::into_inner);
         Ok(BlockTemplate {
@@ -108,7 +114,7 @@ impl Inner {
         &self,
         change: impl FnOnce(&View<'_>, &mut Pool) -> Result<T, Fault>,
     ) -> Result<T, EngineError> {
-        self.follow()?;
+        self.follow(&Fresh::new())?;
         self.with_view_here(change)
     }
 

@@ -18,20 +18,11 @@ impl Engine {
 
     /// The end of the best chain, once index and mempool have reached it: whoever asks for coins or
     /// unconfirmed transactions after this finds them as they are there, or later.
+    ///
+    /// It is kept ready, so that nobody waits for a block that is being connected.
     pub fn tip(&self) -> Result<Tip, EngineError> {
-        self.inner.with_chain(|chain| {
-            let settled = *self.inner.settled();
-            let tip = kernel::entry(chain, &settled).unwrap_or_else(|| kernel::tip(chain));
-            let height = kernel::height(tip);
-            Ok(Tip {
-                hash: kernel::hash(tip),
-                height,
-                header: kernel::header(tip)?,
-                time: tip.header().timestamp(),
-                median_time_past: kernel::median_time_past(tip),
-                chain_work: self.inner.work(tip).to_be_bytes(),
-            })
-        })
+        self.inner.alive()?;
+        self.inner.settled().clone().ok_or(EngineError::Closed)
     }
 
     /// The height of the best header that is known, with or without its block.
@@ -214,6 +205,18 @@ impl Inner {
             bits: difficulty.next_bits(time),
             halving: self.rules.halving,
         }
+    }
+
+    /// A block as a tip.
+    pub(crate) fn described(&self, tip: BlockTreeEntry<'_>) -> Result<Tip, EngineError> {
+        Ok(Tip {
+            hash: kernel::hash(tip),
+            height: kernel::height(tip),
+            header: kernel::header(tip)?,
+            time: tip.header().timestamp(),
+            median_time_past: kernel::median_time_past(tip),
+            chain_work: self.work(tip).to_be_bytes(),
+        })
     }
 
     /// The work of the chain that ends in a block.

@@ -6,7 +6,7 @@
 
 use std::{
     cell::Cell,
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, atomic::AtomicBool, mpsc::Receiver,
     },
@@ -21,7 +21,7 @@ use bitcoinkernel::{
 use bllvm_mempool::{Pool, Room};
 
 use crate::{
-    EngineError, Info, Opening, Settings, Verdict,
+    EngineError, Info, Opening, Settings, Tip, Verdict,
     callbacks::{Report, capture},
     engine::Observer,
     fee::FeeHistory,
@@ -65,8 +65,8 @@ pub struct Inner {
     pub params: ChainParams,
     /// The chain's numbers.
     pub rules: Rules,
-    /// The tip that index and mempool have reached.
-    pub settled: Mutex<BlockHash>,
+    /// The tip that index and mempool have reached; none before the first and after the last.
+    pub settled: Mutex<Option<Tip>>,
     /// What is known of the work of chains.
     pub works: Mutex<Works>,
     /// What the kernel works in; last, so that it is dropped last.
@@ -90,6 +90,9 @@ pub struct Writer {
     /// Given back at close.
     pub lock: Option<DirLock>,
 }
+
+/// Blocks that the kernel has just taken, as they came: they need not be read from disk.
+pub type Fresh<'a> = HashMap<BlockHash, &'a [u8]>;
 
 /// A block on its way to the kernel.
 struct Submitted<'a> {
@@ -129,16 +132,20 @@ impl Inner {
         Ok(self.writer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Refuses once the kernel failed.
+    pub fn alive(&self) -> Result<(), EngineError> {
+        self.failed.get().map_or(Ok(()), |detail| {
+            let detail = detail.clone();
+            Err(EngineError::Fatal { detail })
+        })
+    }
+
     /// Runs a read; many may run at once, also beside a submission.
     pub fn with_chain<T>(
         &self,
         read: impl FnOnce(&ChainstateManager) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        if let Some(detail) = self.failed.get() {
-            return Err(EngineError::Fatal {
-                detail: detail.clone(),
-            });
-        }
+        self.alive()?;
         let chain = self.chain.read().unwrap_or_else(PoisonError::into_inner);
         read(chain.as_ref().ok_or(EngineError::Closed)?)
     }
@@ -155,8 +162,10 @@ impl Inner {
         writer: &mut Writer,
         blocks: &[&[u8]],
     ) -> Result<Vec<Verdict>, EngineError> {
-        let verdicts = self.with_chain(|chain| self.process_all(chain, writer, blocks))?;
-        self.tell(writer);
+        let mut fresh = Fresh::new();
+        let process = |chain: &_| self.process_all(chain, writer, blocks, &mut fresh);
+        let verdicts = self.with_chain(process)?;
+        self.tell(writer, &fresh);
         if writer.journal.len() > writer.reopen_above
             && let Err(error) = self.reopen(writer)
         {
@@ -167,11 +176,12 @@ impl Inner {
     }
 
     /// Every block is in the journal, and synced, before the kernel sees the first one.
-    fn process_all(
+    fn process_all<'a>(
         &self,
         chain: &ChainstateManager,
         writer: &mut Writer,
-        blocks: &[&[u8]],
+        blocks: &[&'a [u8]],
+        fresh: &mut Fresh<'a>,
     ) -> Result<Vec<Verdict>, EngineError> {
         let submitted = self.looked_at(chain, blocks)?;
         let journaled: Vec<&[u8]> = submitted
@@ -190,6 +200,9 @@ impl Inner {
             }
             let refused = matches!(verdict, Verdict::Invalid { .. });
             verdicts.push(verdict);
+            if is_new && !refused {
+                fresh.insert(one.hash, one.raw);
+            }
             if refused {
                 // What follows was not looked at and is not kept either.
                 if let Some(start) = start.or_else(|| starts.next())
@@ -282,8 +295,8 @@ impl Inner {
     }
 
     /// Brings the index, then the observer, to the tip.
-    fn tell(&self, writer: &mut Writer) {
-        if let Err(error) = self.follow() {
+    fn tell(&self, writer: &mut Writer, fresh: &Fresh<'_>) {
+        if let Err(error) = self.follow(fresh) {
             // Its answers name the tip that they are true for; the next block tries again.
             tracing::error!(%error, "the index did not follow the chain");
         }
@@ -309,15 +322,17 @@ impl Inner {
     }
 
     /// The tip that readers are told.
-    pub fn settled(&self) -> MutexGuard<'_, BlockHash> {
+    pub fn settled(&self) -> MutexGuard<'_, Option<Tip>> {
         self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets readers know of the kernel's tip.
-    fn settle(&self) {
-        // A closed or failed chain has no readers.
-        if let Ok(tip) = self.with_chain(|chain| Ok(kernel::hash(kernel::tip(chain)))) {
-            *self.settled() = tip;
+    pub fn settle(&self) {
+        match self.with_chain(|chain| self.described(kernel::tip(chain))) {
+            Ok(tip) => *self.settled() = Some(tip),
+            // A closed or failed chain has no readers.
+            Err(EngineError::Closed | EngineError::Fatal { .. }) => {}
+            Err(error) => tracing::error!(%error, "the tip could not be read"),
         }
     }
 
@@ -390,7 +405,7 @@ impl Inner {
         } else {
             writer.journal.len().saturating_add(limit)
         };
-        self.tell(writer);
+        self.tell(writer, &Fresh::new());
         flushed
     }
 
@@ -430,6 +445,7 @@ impl Inner {
             tracing::warn!(%error, "the index was not flushed");
         }
         drop(index);
+        *self.settled() = None;
         let shut = taken.map_or(Ok(()), |chain| {
             let tip = self.flush(&writer, chain)?;
             if writer.journal.is_empty() {

@@ -323,6 +323,8 @@ pub(super) async fn until_stop<T>(
     work: impl Future<Output = Outcome<T>>,
 ) -> Outcome<T> {
     tokio::select! {
+        // What is done at once is spared the line of those who wait for the stop.
+        biased;
         done = work => done,
         () = stop.cancelled() => Err(Refusal::new(-9, "Shutting down")),
     }

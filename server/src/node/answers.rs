@@ -205,16 +205,41 @@ pub(super) fn transaction(
 }
 
 pub(super) fn utxo(engine: &Engine, wanted: &t::UtxoRequest) -> Result<t::Utxo, NodeError> {
-    let outpoint = bitcoin::OutPoint {
-        txid: bitcoin::Txid::from_byte_array(wanted.txid.0),
-        vout: wanted.vout,
-    };
+    let outpoint = outpoint(wanted);
     if wanted.include_mempool
         && let Some(found) = unconfirmed::utxo(engine, &outpoint)?
     {
         return Ok(found);
     }
-    let (coin, tip) = engine.coin(&outpoint).map_err(fault)?;
+    confirmed(engine, &outpoint)
+}
+
+/// The same, or none where that has to wait for somebody.
+pub(super) fn utxo_now(
+    engine: &Engine,
+    wanted: &t::UtxoRequest,
+) -> Option<Result<t::Utxo, NodeError>> {
+    let outpoint = outpoint(wanted);
+    let unconfirmed = if wanted.include_mempool {
+        unconfirmed::utxo_now(engine, &outpoint)?
+    } else {
+        Ok(None)
+    };
+    Some(unconfirmed.and_then(|found| match found {
+        Some(found) => Ok(found),
+        None => confirmed(engine, &outpoint),
+    }))
+}
+
+fn outpoint(wanted: &t::UtxoRequest) -> bitcoin::OutPoint {
+    bitcoin::OutPoint {
+        txid: bitcoin::Txid::from_byte_array(wanted.txid.0),
+        vout: wanted.vout,
+    }
+}
+
+fn confirmed(engine: &Engine, outpoint: &bitcoin::OutPoint) -> Result<t::Utxo, NodeError> {
+    let (coin, tip) = engine.coin(outpoint).map_err(fault)?;
     Ok(t::Utxo {
         coin: coin.map(|coin| t::Coin {
             value_sat: coin.output.value.to_sat(),

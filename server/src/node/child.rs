@@ -6,7 +6,7 @@
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use bllvm_ipc::connection::encode_event;
@@ -26,12 +26,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::answers::{
     self, block, chain_since, fault, filter, hash_out, header, headers, no_height, params, spent,
-    submit, tip, transaction, utxo, verify,
+    submit, tip, transaction, utxo, utxo_now, verify,
 };
 use super::peers::{self, Net};
 use super::wire::{
     self, ChainSince, CheckBlock, Close, EntryOf, HashAt, MEMPOOL, MINED, MOVED, Mine,
-    StatusOfChain, StatusOfMempool, SubmitBlocks,
+    StatusOfChain, StatusOfMempool, SubmitBlocks, TIP,
 };
 use super::{EmbeddedChain, NodeError, PeerSettings, spent_pages, unconfirmed};
 
@@ -118,6 +118,7 @@ pub async fn serve(
     }
     // Set once, here.
     let _ = server.own.set(Arc::downgrade(&server));
+    let _ = server.host.set(connection.clone());
     let stop = CancellationToken::new();
     let _ends_with_us = stop.clone().drop_guard();
     let failed = CancellationToken::new();
@@ -125,6 +126,7 @@ pub async fn serve(
     engine.on_failure(Box::new(move || fails.cancel()));
     let net = start_peers(&server, &connection, &engine, peers, &stop).await;
     let _ = server.engine.set(engine.clone());
+    server.tell_tip(&engine);
     let opened = serde_json::json!({ "warnings": report.warnings });
     server.announce(&connection, MOVED, opened);
     loop {
@@ -135,6 +137,7 @@ pub async fn serve(
             () = failed.cancelled() => break,
             Some(()) = steps.recv() => {
                 while steps.try_recv().is_ok() {}
+                server.tell_tip(&engine);
                 net.chain_moved();
                 server.moved(&connection, &engine);
                 server.announce(&connection, MOVED, serde_json::json!({}));
@@ -211,6 +214,10 @@ struct Server {
     p2p_address: OnceLock<String>,
     /// Itself, for work that outlives a call.
     own: OnceLock<Weak<Server>>,
+    /// Who asks.
+    host: OnceLock<Connection>,
+    /// The tip that the host knows.
+    told: Mutex<Option<t::Tip>>,
     /// Counts up when chain or mempool move.
     moves: watch::Sender<u64>,
     events: AtomicU64,
@@ -227,6 +234,8 @@ impl Server {
             net: OnceLock::new(),
             p2p_address: OnceLock::new(),
             own: OnceLock::new(),
+            host: OnceLock::new(),
+            told: Mutex::default(),
             moves: watch::Sender::new(0),
             events: AtomicU64::new(0),
             cancel_mining: AtomicBool::new(false),
@@ -235,18 +244,59 @@ impl Server {
         }
     }
 
-    fn announce(&self, connection: &Connection, kind: &str, data: serde_json::Value) {
-        let event = EventEnvelope {
+    fn event(&self, kind: &str, data: serde_json::Value) -> EventEnvelope {
+        EventEnvelope {
             seq: self.events.fetch_add(1, Ordering::Relaxed) + 1,
             kind: kind.to_owned(),
             class: EventClass::Latest,
             publisher: "base-node".to_owned(),
             time: String::new(),
             data,
-        };
-        if let Ok(frame) = encode_event(&event) {
+        }
+    }
+
+    fn announce(&self, connection: &Connection, kind: &str, data: serde_json::Value) {
+        if let Ok(frame) = encode_event(&self.event(kind, data)) {
             // A host that is gone needs no news.
             let _ = connection.try_send_events(&[frame]);
+        }
+    }
+
+    /// Tells the host of the tip, unless it knows. Comes before every answer, so that what the host keeps
+    /// is never behind something that it was answered.
+    fn tell_tip(&self, engine: &Engine) {
+        // Taken first: nobody else tells of an older one meanwhile.
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let tip = tip(engine).ok();
+        if *told == tip {
+            return;
+        }
+        if let (Some(host), Ok(data)) = (self.host.get(), serde_json::to_value(&tip)) {
+            // A host that is gone needs no news.
+            let _ = host.send_event(&self.event(TIP, data));
+        }
+        *told = tip;
+    }
+
+    /// Answers at once what takes no time, and as [`Server::on_engine`] where that has to wait.
+    fn at_once<M: Method>(
+        &self,
+        request: &Incoming,
+        quick: impl FnOnce(&Engine, &M::Request) -> Option<Result<M::Response, NodeError>>,
+        work: impl FnOnce(Engine, M::Request) -> Result<M::Response, NodeError> + Send + 'static,
+    ) -> Reply
+    where
+        M::Request: Send + 'static,
+        M::Response: Send + 'static,
+    {
+        let answer = self.engine.get().and_then(|engine| {
+            let answer = quick(engine, &request.decode::<M>().ok()?)?;
+            self.tell_tip(engine);
+            Some(answer)
+        });
+        match answer {
+            Some(answer) => Reply::now::<M>(answer.map_err(ErrorReply::from)),
+            None => self.on_engine::<M>(request, work),
         }
     }
 
@@ -270,8 +320,17 @@ impl Server {
                 100,
             ));
         };
+        let own = self.own.get().and_then(Weak::upgrade);
         Reply::later::<M>(async move {
-            let done = tokio::task::spawn_blocking(move || work(engine, request)).await;
+            let told = engine.clone();
+            let work = move || {
+                let done = work(engine, request);
+                if let Some(server) = own {
+                    server.tell_tip(&told);
+                }
+                done
+            };
+            let done = tokio::task::spawn_blocking(work).await;
             done.map_err(|_| ErrorReply::internal("the engine's thread ended early"))?
                 .map_err(ErrorReply::from)
         })
@@ -325,6 +384,7 @@ impl Server {
             ));
         };
         let mut moves = self.moves.subscribe();
+        let own = self.own.get().and_then(Weak::upgrade);
         Reply::later::<m::MiningTemplate>(async move {
             let asked = tokio::time::Instant::now();
             let deadline = asked + LONGPOLL;
@@ -347,7 +407,13 @@ impl Server {
                     Ok(Err(_)) | Err(_) => break,
                 }
             }
-            let chosen = tokio::task::spawn_blocking(move || unconfirmed::template(&engine, room));
+            let chosen = tokio::task::spawn_blocking(move || {
+                let chosen = unconfirmed::template(&engine, room);
+                if let Some(server) = own {
+                    server.tell_tip(&engine);
+                }
+                chosen
+            });
             let chosen = chosen
                 .await
                 .map_err(|_| ErrorReply::internal("the engine's thread ended early"))?;
@@ -425,7 +491,10 @@ impl Handler for Server {
     fn request(&self, connection: &Connection, request: Incoming) -> Reply {
         let request = &request;
         match request.method {
-            m::ChainTip::ID => self.on_engine::<m::ChainTip>(request, |engine, _| tip(&engine)),
+            m::ChainTip::ID => {
+                let now = |engine: &Engine, _: &_| Some(tip(engine));
+                self.at_once::<m::ChainTip>(request, now, |engine, _| tip(&engine))
+            }
             m::ChainHeader::ID => {
                 self.on_engine::<m::ChainHeader>(request, |engine, block| header(&engine, &block))
             }
@@ -442,7 +511,9 @@ impl Handler for Server {
                     transaction(&engine, &wanted)
                 }),
             m::ChainUtxo::ID => {
-                self.on_engine::<m::ChainUtxo>(request, |engine, wanted| utxo(&engine, &wanted))
+                self.at_once::<m::ChainUtxo>(request, utxo_now, |engine, wanted| {
+                    utxo(&engine, &wanted)
+                })
             }
             m::ChainSpentOutputs::ID => self
                 .on_engine::<m::ChainSpentOutputs>(request, |engine, wanted| {

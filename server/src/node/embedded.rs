@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::wire::{self, Close, MEMPOOL, MINED, MOVED};
+use super::wire::{self, Close, MEMPOOL, MINED, MOVED, TIP};
 use super::{EmbeddedChain, NodeError, NodeState, PeerSettings};
 
 /// Where and how the child runs.
@@ -77,6 +77,8 @@ pub(super) struct Shared {
     /// What an operator should know of the present process.
     pub(super) warnings: watch::Sender<Vec<String>>,
     pub(super) mempool: watch::Sender<Option<t::MempoolInfo>>,
+    /// The present process's tip. No answer of that process is from further on.
+    pub(super) tip: watch::Sender<Option<t::Tip>>,
     pub(super) minings: AtomicU64,
 }
 
@@ -98,6 +100,7 @@ impl Shared {
 
     fn unavailable(&self, why: String) {
         self.connection.send_replace(None);
+        self.tip.send_replace(None);
         self.set_state(NodeState::Unavailable { why });
     }
 }
@@ -118,6 +121,7 @@ impl EmbeddedNode {
             mined: watch::Sender::new((0, 0)),
             warnings: watch::Sender::default(),
             mempool: watch::Sender::new(None),
+            tip: watch::Sender::new(None),
             minings: AtomicU64::new(0),
         });
         tracker.spawn(keep_running(shared.clone(), stop));
@@ -369,6 +373,10 @@ impl Handler for FromChild {
                 }
                 self.ready.send_replace(true);
                 self.shared.changed();
+            }
+            Notice::Event(event) if event.kind == TIP => {
+                let tip = serde_json::from_value(event.data).unwrap_or_default();
+                self.shared.tip.send_replace(tip);
             }
             Notice::Event(event) if event.kind == MINED => {
                 let number = event.data["number"].as_u64().unwrap_or(0);

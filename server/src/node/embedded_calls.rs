@@ -46,7 +46,12 @@ impl ReadNode for EmbeddedNode {
     }
 
     async fn tip(&self) -> Result<t::Tip, NodeError> {
-        self.call::<m::ChainTip>(&t::Empty {}).await
+        self.connection()?;
+        let kept = self.shared.tip.borrow().clone();
+        match kept {
+            Some(tip) => Ok(tip),
+            None => self.call::<m::ChainTip>(&t::Empty {}).await,
+        }
     }
 
     async fn header(&self, block: t::BlockRef) -> Result<t::HeaderInfo, NodeError> {

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use bllvm_ipc::types as t;
 use bllvm_kernel_node::bitcoin::consensus::encode::{deserialize, serialize};
 use bllvm_kernel_node::bitcoin::hashes::Hash as _;
-use bllvm_kernel_node::bitcoin::{OutPoint, Transaction, TxIn, Txid};
-use bllvm_kernel_node::mempool::{MAX_WEIGHT, Room, Sum, Verdicts};
+use bllvm_kernel_node::bitcoin::{OutPoint, Transaction, TxIn, TxOut, Txid};
+use bllvm_kernel_node::mempool::{MAX_WEIGHT, Pool, Room, Sum, Verdicts};
 use bllvm_kernel_node::{BlockTemplate, Engine};
 
 use super::answers::{fault, hash_out, params};
@@ -90,19 +90,40 @@ pub(super) fn find(engine: &Engine, txid: t::Txid) -> Option<t::TransactionInfo>
 
 /// What unconfirmed transactions make of an output; none where they do not touch it.
 pub(super) fn utxo(engine: &Engine, outpoint: &OutPoint) -> Result<Option<t::Utxo>, NodeError> {
-    let touched = engine.mempool(|pool, _| {
-        if pool.spender(outpoint).is_some() {
-            return Some(None);
-        }
-        let made = pool.get(&outpoint.txid)?;
-        made.transaction
-            .output
-            .get(outpoint.vout as usize)
-            .cloned()
-            .map(Some)
-    });
-    let Some(output) = touched else {
-        return Ok(None);
+    told(engine, engine.mempool(|pool, _| touched(pool, outpoint)))
+}
+
+/// The same, or none where somebody changes the mempool just now.
+pub(super) fn utxo_now(
+    engine: &Engine,
+    outpoint: &OutPoint,
+) -> Option<Result<Option<t::Utxo>, NodeError>> {
+    let found = engine.mempool_now(|pool, _| touched(pool, outpoint))?;
+    Some(told(engine, found))
+}
+
+/// What the mempool does to an output.
+enum Touched {
+    Not,
+    Spent,
+    Made(TxOut),
+}
+
+fn touched(pool: &Pool, outpoint: &OutPoint) -> Touched {
+    if pool.spender(outpoint).is_some() {
+        return Touched::Spent;
+    }
+    let made = pool.get(&outpoint.txid);
+    let outputs = made.map(|made| &made.transaction.output);
+    let output = outputs.and_then(|outputs| outputs.get(outpoint.vout as usize));
+    output.map_or(Touched::Not, |output| Touched::Made(output.clone()))
+}
+
+fn told(engine: &Engine, touched: Touched) -> Result<Option<t::Utxo>, NodeError> {
+    let output = match touched {
+        Touched::Not => return Ok(None),
+        Touched::Spent => None,
+        Touched::Made(output) => Some(output),
     };
     let tip = engine.tip().map_err(fault)?;
     let coin = output.map(|output| t::Coin {

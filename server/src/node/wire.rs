@@ -22,6 +22,9 @@ pub(super) fn limits() -> Limits {
 
 /// Event: the chain moved, or the node became ready; then with what an operator should know.
 pub(super) const MOVED: &str = "node.moved";
+/// Event: the tip, or null where there is none. It goes out before any answer that was found there, and
+/// none is left out.
+pub(super) const TIP: &str = "node.tip";
 /// Event: so many blocks of a mining request are done.
 pub(super) const MINED: &str = "node.mined";
 

@@ -255,6 +255,15 @@ impl Connection {
             .map_err(|_| CallError::Closed)
     }
 
+    /// Sends an event whatever waits already; for the few of which none may be left out.
+    ///
+    /// # Errors
+    /// What the codec said. A connection that has ended is none.
+    pub fn send_event(&self, event: &EventEnvelope) -> Result<(), String> {
+        self.send_lossy(&event_frame(event)?);
+        Ok(())
+    }
+
     /// Waits until fewer bytes than the limit wait to be written, or the connection ended.
     pub async fn has_space(&self) {
         self.shared.outbox.has_space().await;
@@ -562,6 +571,15 @@ enum Size {
 /// # Errors
 /// What the codec said.
 pub fn encode_event(event: &EventEnvelope) -> Result<Bytes, String> {
+    Ok(event_frame(event)?.to_bytes())
+}
+
+fn event_frame(event: &EventEnvelope) -> Result<Frame, String> {
     let class: EventClass = event.class;
-    Ok(Frame::new(Kind::Event, class as u16, event.seq, encode(event)?).to_bytes())
+    Ok(Frame::new(
+        Kind::Event,
+        class as u16,
+        event.seq,
+        encode(event)?,
+    ))
 }
