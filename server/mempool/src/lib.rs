@@ -33,6 +33,7 @@ pub use policy::{Policy, fee_at, higher, rate_of};
 pub use pool::{Entry, Pool, Sum};
 pub use proposal::check_proposal;
 pub use reject::Reject;
+pub use standard::{is_p2pk, multisig};
 pub use template::{MAX_SIGOPS, MAX_WEIGHT, Room, Selection};
 
 pub(crate) use reject::Stop;

@@ -12,6 +12,8 @@ use crate::{Coin, Policy, Reject, sigops::small_number};
 const MAX_WEIGHT: u64 = 400_000;
 const MIN_BASE_SIZE: usize = 65;
 const MAX_SCRIPT_SIG: usize = 1650;
+/// Keys of a script that asks for some of them.
+const MAX_KEYS: u8 = 20;
 const MAX_DATA_CARRIER: usize = 100_000;
 /// More dust than one output is never relayed; that one must be spent by a child (ephemeral dust).
 const MAX_DUST: usize = 1;
@@ -69,7 +71,7 @@ impl Kind {
             Self::PubKey
         } else if script.is_p2pkh() {
             Self::PubKeyHash
-        } else if is_multisig(script) {
+        } else if is_standard_multisig(script) {
             Self::Multisig
         } else {
             Self::Other
@@ -86,35 +88,48 @@ fn is_key(bytes: &[u8]) -> bool {
     }
 }
 
-fn is_p2pk(script: &Script) -> bool {
+/// Whether a script asks for one key, as Bitcoin Core tells it.
+pub fn is_p2pk(script: &Script) -> bool {
     let [length, key @ .., check] = script.as_bytes() else {
         return false;
     };
     usize::from(*length) == key.len() && is_key(key) && *check == OP_CHECKSIG.to_u8()
 }
 
-/// Whether a script asks for some of one to three keys. Not the `bitcoin` crate's word for it, which
-/// takes anything for a key, and counts them in a byte.
-fn is_multisig(script: &Script) -> bool {
+/// How many of which keys a script asks for, of twenty at the most, as Bitcoin Core tells it. Not the
+/// `bitcoin` crate's word for it, which takes anything for a key, and counts them in a byte.
+pub fn multisig<'a>(script: &'a Script) -> Option<(u8, Vec<&'a [u8]>)> {
     // A number, the keys, their number, the check.
-    let parts: Result<Vec<_>, _> = script.instructions().take(7).collect();
-    let Ok(
-        [
-            Instruction::Op(needed),
-            keys @ ..,
-            Instruction::Op(all),
-            Instruction::Op(OP_CHECKMULTISIG),
-        ],
-    ) = parts.as_deref()
-    else {
-        return false;
+    let parts: Result<Vec<_>, _> = script
+        .instructions()
+        .take(usize::from(MAX_KEYS) + 4)
+        .collect();
+    let parts = parts.ok()?;
+    let [needed, keys @ .., all, Instruction::Op(OP_CHECKMULTISIG)] = &parts[..] else {
+        return None;
     };
-    let (Some(needed), Some(all)) = (small_number(*needed), small_number(*all)) else {
-        return false;
+    let (needed, all) = (number(needed)?, number(all)?);
+    let key = |part: &Instruction<'a>| match part {
+        Instruction::PushBytes(bytes) => Some(bytes.as_bytes()).filter(|bytes| is_key(bytes)),
+        Instruction::Op(_) => None,
     };
-    let is_key =
-        |part: &_| matches!(part, Instruction::PushBytes(bytes) if is_key(bytes.as_bytes()));
-    all <= 3 && needed <= all && usize::from(all) == keys.len() && keys.iter().all(is_key)
+    let keys: Vec<&'a [u8]> = keys.iter().map(key).collect::<Option<_>>()?;
+    (needed <= all && usize::from(all) == keys.len()).then_some((needed, keys))
+}
+
+/// A number from 1 to 20; those above 16 have no opcode of their own.
+fn number(part: &Instruction<'_>) -> Option<u8> {
+    match part {
+        Instruction::Op(opcode) => small_number(*opcode),
+        Instruction::PushBytes(bytes) => match bytes.as_bytes() {
+            [number @ 17..=MAX_KEYS] => Some(*number),
+            _ => None,
+        },
+    }
+}
+
+fn is_standard_multisig(script: &Script) -> bool {
+    multisig(script).is_some_and(|(_, keys)| keys.len() <= 3)
 }
 
 /// Whether an output holds less than a third of what spending it would cost.

@@ -2,7 +2,8 @@
 
 use bitcoin::opcodes::all as op;
 use bitcoin::script::Instruction;
-use bitcoin::{Address, Network, Script, ecdsa};
+use bitcoin::{Address, Network, PublicKey, Script, ecdsa};
+use bllvm_kernel_node::mempool::{is_p2pk, multisig};
 use serde_json::{Value, json};
 
 /// A locking script as JSON.
@@ -84,7 +85,7 @@ fn data(bytes: &[u8], name_hash_types: bool) -> String {
 fn kind(script: &Script) -> &'static str {
     if is_anchor(script) {
         "anchor"
-    } else if script.is_p2pk() {
+    } else if is_p2pk(script) {
         "pubkey"
     } else if script.is_p2pkh() {
         "pubkeyhash"
@@ -104,7 +105,7 @@ fn kind(script: &Script) -> &'static str {
         }
     } else if script.is_op_return() && is_push_only_after_first(script) {
         "nulldata"
-    } else if script.is_multisig() {
+    } else if multisig(script).is_some() {
         "multisig"
     } else {
         "nonstandard"
@@ -131,7 +132,7 @@ fn descriptor(script: &Script, network: Network) -> String {
         format!("rawtr({})", hex::encode(&script.as_bytes()[2..]))
     } else if let Some(key) = script.p2pk_public_key() {
         format!("pk({key})")
-    } else if let Some(multi) = multisig(script) {
+    } else if let Some(multi) = multi(script) {
         multi
     } else if let Some(address) = address(script, network) {
         format!("addr({address})")
@@ -141,24 +142,13 @@ fn descriptor(script: &Script, network: Network) -> String {
     format!("{bare}#{}", checksum(&bare))
 }
 
-fn multisig(script: &Script) -> Option<String> {
-    if !script.is_multisig() {
-        return None;
-    }
-    let needed = script
-        .as_bytes()
-        .first()?
-        .checked_sub(op::OP_PUSHNUM_1.to_u8() - 1)?;
-    let keys: Option<Vec<String>> = script
-        .instructions()
-        .filter_map(|one| {
-            one.ok()?
-                .push_bytes()
-                .map(|push| hex::encode(push.as_bytes()))
-        })
-        .map(|key| key.parse::<bitcoin::PublicKey>().ok().map(|_| key))
+fn multi(script: &Script) -> Option<String> {
+    let (needed, keys) = multisig(script)?;
+    let keys: Result<Vec<String>, _> = keys
+        .into_iter()
+        .map(|key| PublicKey::from_slice(key).map(|_| hex::encode(key)))
         .collect();
-    Some(format!("multi({needed},{})", keys?.join(",")))
+    Some(format!("multi({needed},{})", keys.ok()?.join(",")))
 }
 
 /// The checksum of a descriptor (BIP380).
@@ -245,6 +235,12 @@ mod tests {
                 "nonstandard",
             ),
             ("05", "[error]", "nonstandard"),
+            // As long as a key, and none.
+            (
+                "21050000000000000000000000000000000000000000000000000000000000000000ac",
+                "050000000000000000000000000000000000000000000000000000000000000000 OP_CHECKSIG",
+                "nonstandard",
+            ),
         ];
         for (hex, words, name) in cases {
             assert_eq!(assembly(&script(hex), false), words, "{hex}");
@@ -258,5 +254,36 @@ mod tests {
             paid["address"],
             "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
         );
+    }
+
+    #[test]
+    fn up_to_twenty_keys_are_a_multisig_and_any_number_of_pushes_is_none() {
+        const KEY: &str = "210279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+        let of = |needed: &str, keys: usize, all: &str| {
+            script(&format!("{needed}{}{all}ae", KEY.repeat(keys)))
+        };
+        for (needed, keys, all) in [("51", 1, "51"), ("52", 3, "53"), ("5f", 16, "60")] {
+            assert_eq!(kind(&of(needed, keys, all)), "multisig");
+        }
+        let most = of("0111", 20, "0114");
+        assert_eq!(kind(&most), "multisig");
+        let shown = descriptor(&most, Network::Regtest);
+        assert!(shown.starts_with("multi(17,0279be"), "{shown}");
+        for (needed, keys, all) in [
+            ("52", 1, "51"),
+            ("51", 2, "51"),
+            ("00", 1, "51"),
+            ("0101", 1, "51"),
+            ("51", 21, "0115"),
+            ("51", 300, "51"),
+        ] {
+            let script = of(needed, keys, all);
+            assert_eq!(kind(&script), "nonstandard", "{needed} of {keys}");
+            assert!(descriptor(&script, Network::Regtest).starts_with("raw("));
+        }
+        // As long as keys, and none: Bitcoin Core looks at the length alone, but infers no descriptor.
+        let odd = script(&format!("5121{}{}51ae", "02", "ff".repeat(32)));
+        assert_eq!(kind(&odd), "multisig");
+        assert!(descriptor(&odd, Network::Regtest).starts_with("raw("));
     }
 }
