@@ -75,6 +75,36 @@ async fn a_bad_configuration_is_rolled_back_exclusively() {
     a_bad_configuration_is_rolled_back("exclusive").await;
 }
 
+#[tokio::test]
+async fn what_comes_while_the_worker_looks_is_rolled_back_too() {
+    let host = Host::start().await;
+    let clock = host
+        .install(module("well_behaved").reload("in_place"))
+        .await;
+    host.configure(&clock, "size = 1").await;
+    host.load(&clock).await;
+    let looks = async {
+        loop {
+            host.supervisor.wake(&clock);
+            tokio::time::sleep(millis(1)).await;
+        }
+    };
+    let refused = async {
+        for revision in 2..102 {
+            let text = format!("bad = true # {revision}");
+            let refused = host.configure(&clock, &text).await.unwrap();
+            assert_eq!(refused.status, OperationStatus::Failed);
+            let kept = host.store.revision(&clock, revision).await.unwrap();
+            let status = kept.unwrap().status;
+            assert_eq!(status, RevisionStatus::RolledBack, "revision {revision}");
+        }
+    };
+    tokio::select! {
+        () = looks => {}
+        () = refused => {}
+    }
+}
+
 /// Callers that never stop, counting those who were turned away.
 struct Callers {
     served: Arc<AtomicUsize>,

@@ -4,8 +4,8 @@
 //! in `operations.rs`.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bllvm_ipc::Capability;
@@ -158,17 +158,38 @@ impl Worker {
             self.waits = None;
             return Ok(true);
         }
-        let store = &self.context.store;
+        // What comes with an operation, such as a revision or a grant, may have come since it was read.
+        loop {
+            let before = self.operation.as_ref().map(|operation| operation.id);
+            if !self.look_at_module().await? {
+                return Ok(false);
+            }
+            self.look_at_operation().await?;
+            if self.operation.as_ref().map(|operation| operation.id) == before {
+                break;
+            }
+        }
+        let name = self.entry.name.clone();
+        let has_dependencies = !self.module.manifest.dependencies.is_empty()
+            || !self.module.manifest.optional_dependencies.is_empty();
+        self.waits = if has_dependencies {
+            dependencies::blocked(&name, &self.neighbours().await?)
+        } else {
+            None
+        };
+        Ok(true)
+    }
+
+    /// Reads what the module is and may. False when it is gone.
+    async fn look_at_module(&mut self) -> Result<bool, StoreError> {
+        let store = self.context.store.clone();
         let name = self.entry.name.clone();
         let Some(module) = store.module(&name).await? else {
             return Ok(false);
         };
         self.module = module;
-        *self
-            .entry
-            .resources
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = self.module.manifest.resources;
+        let resources = self.entry.resources.lock();
+        *resources.unwrap_or_else(PoisonError::into_inner) = self.module.manifest.resources;
         let grant = store.grant(&name).await?;
         // The sessions may have it already: an operator's change holds from its answer on.
         self.entry.rights.set(grant.clone());
@@ -180,14 +201,6 @@ impl Worker {
         if std::mem::replace(&mut self.retries, retries) != retries {
             self.try_at_once();
         }
-        self.look_at_operation().await?;
-        let has_dependencies = !self.module.manifest.dependencies.is_empty()
-            || !self.module.manifest.optional_dependencies.is_empty();
-        self.waits = if has_dependencies {
-            dependencies::blocked(&name, &self.neighbours().await?)
-        } else {
-            None
-        };
         Ok(true)
     }
 
