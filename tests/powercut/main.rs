@@ -24,19 +24,23 @@ enum Cut {
     Power,
 }
 
-/// The compiled shim.
+/// The compiled shim. It gets its name when it is whole: tests are processes of their own, and a writer
+/// of another one may be loading it just now.
 fn shim() -> &'static Path {
     static SHIM: OnceLock<PathBuf> = OnceLock::new();
     SHIM.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("powercut/shim.c");
-        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("powercut-shim.so");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let draft = folder.join(format!("powercut-{}.so", std::process::id()));
+        let library = folder.join("powercut-shim.so");
         let compiled = Command::new("cc")
             .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-            .args([&library, &source])
+            .args([&draft, &source])
             .args(["-ldl", "-lpthread"])
             .status()
             .expect("cc starts, as it did to link this test");
         assert!(compiled.success(), "the shim does not compile");
+        std::fs::rename(&draft, &library).expect("the shim gets its name");
         library
     })
 }
