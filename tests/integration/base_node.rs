@@ -324,6 +324,27 @@ async fn the_kept_tip_is_never_behind_an_answer() {
     .await;
 }
 
+/// On one thread, so that nobody notes the end of the process between a lost call and the next one.
+#[tokio::test]
+async fn who_lost_a_call_is_not_told_the_tip_of_the_process_that_ended() {
+    for _ in 0..times(100) {
+        let factory = Factory::with_blocks(1);
+        let host = Host::start().await;
+        let submitted = host.node.submit_block(factory.raw(1)).await.unwrap();
+        assert!(submitted.accepted);
+        assert_eq!(host.node.tip().await.unwrap().height, 1);
+        let pid = i32::try_from(host.node.pid().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        while host.node.block_hash_at(1).await.is_ok() {}
+        let told = host.node.tip().await;
+        assert!(
+            matches!(told, Err(NodeError::Unavailable { .. })),
+            "{told:?}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_block_carries_cores_reason_and_is_never_announced() {
     let factory = Factory::with_blocks(1);

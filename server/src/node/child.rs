@@ -488,8 +488,31 @@ impl Drop for CancelOnDrop {
 }
 
 impl Handler for Server {
+    /// Once the kernel has failed nothing is answered any more: this process ends, the next one brings back
+    /// what the journal has, and who asks again is answered by that one.
     fn request(&self, connection: &Connection, request: Incoming) -> Reply {
-        let request = &request;
+        let engine = self.engine.get().cloned();
+        let failed = move || {
+            let engine = engine.as_ref();
+            engine.is_some_and(|engine| engine.failure().is_some())
+        };
+        match self.answer(connection, &request) {
+            Reply::Now(_) if failed() => Reply::Later(Box::pin(std::future::pending())),
+            now @ Reply::Now(_) => now,
+            Reply::Later(work) => Reply::Later(Box::pin(async move {
+                let answer = work.await;
+                if failed() {
+                    std::future::pending().await
+                } else {
+                    answer
+                }
+            })),
+        }
+    }
+}
+
+impl Server {
+    fn answer(&self, connection: &Connection, request: &Incoming) -> Reply {
         match request.method {
             m::ChainTip::ID => {
                 let now = |engine: &Engine, _: &_| Some(tip(engine));

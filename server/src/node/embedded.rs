@@ -158,18 +158,20 @@ impl EmbeddedNode {
             })
     }
 
+    /// The connection to a process that lives: one that has just ended may not be noted yet, and knew a
+    /// tip that is not the last one any more.
     pub(super) fn connection(&self) -> Result<Connection, NodeError> {
-        self.shared
-            .connection
-            .borrow()
-            .clone()
+        let connection = self.shared.connection.borrow().clone();
+        connection
+            .filter(|connection| !connection.is_closed())
             .ok_or_else(|| self.away())
     }
 
     fn away(&self) -> NodeError {
         let why = match &*self.shared.state.borrow() {
             NodeState::Unavailable { why } => why.clone(),
-            NodeState::Starting | NodeState::Ready => "it is starting".to_owned(),
+            NodeState::Starting => "it is starting".to_owned(),
+            NodeState::Ready => "its process ended".to_owned(),
         };
         NodeError::Unavailable { why, retry_ms: 500 }
     }
