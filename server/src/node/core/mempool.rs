@@ -1,14 +1,43 @@
 //! Unconfirmed transactions and fees.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bllvm_ipc::types as t;
 use serde_json::json;
+use tokio::time::{Duration, Instant};
 
 use super::rpc::{Rpc, RpcError};
-use super::shapes::{MempoolEntry as Entry, MempoolInfo, SmartFee, Verdict, satoshi};
+use super::shapes::{
+    MempoolEntry as Entry, MempoolInfo, SmartFee, Verdict, satoshi, satoshi_or_none,
+};
 use crate::node::{MempoolEntry, NodeError, Relatives};
 
 /// Ids of one page.
 const MAX_PAGE: usize = 1000;
+/// How long later pages are cut from the ids that the first was cut from.
+const LISTING_AGE: Duration = Duration::from_secs(10);
+
+/// All ids in order, and since when they are known. Bitcoin Core tells all of them or none, so a
+/// reader of a hundred pages must not ask for them a hundred times.
+#[derive(Debug, Default)]
+pub(super) struct Listing(Mutex<Option<(Instant, Arc<[t::Txid]>)>>);
+
+impl Listing {
+    fn kept(&self) -> Option<Arc<[t::Txid]>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, ids) = kept.as_ref()?;
+        (since.elapsed() < LISTING_AGE).then(|| ids.clone())
+    }
+
+    async fn fetch(&self, rpc: &Rpc) -> Result<Arc<[t::Txid]>, NodeError> {
+        let mut ids: Vec<t::Txid> = rpc.call("getrawmempool", json!([])).await?;
+        ids.sort_unstable();
+        let ids: Arc<[t::Txid]> = ids.into();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some((Instant::now(), ids.clone()));
+        Ok(ids)
+    }
+}
 
 pub(super) fn not_there(txid: t::Txid) -> NodeError {
     NodeError::NotFound(format!("the mempool has no transaction {txid}"))
@@ -24,7 +53,11 @@ pub(super) async fn info(rpc: &Rpc) -> Result<t::MempoolInfo, NodeError> {
 }
 
 /// A page in the order of the ids: what comes or goes meanwhile moves nothing else.
-pub(super) async fn list(rpc: &Rpc, page: t::PageRequest) -> Result<t::TxidPage, NodeError> {
+pub(super) async fn list(
+    rpc: &Rpc,
+    listing: &Listing,
+    page: t::PageRequest,
+) -> Result<t::TxidPage, NodeError> {
     let after: Option<t::Txid> = match page.cursor {
         None => None,
         Some(cursor) => Some(cursor.parse().map_err(|_| NodeError::Invalid {
@@ -34,15 +67,15 @@ pub(super) async fn list(rpc: &Rpc, page: t::PageRequest) -> Result<t::TxidPage,
     };
     let limit = page.limit.map_or(MAX_PAGE, |limit| limit as usize);
     let limit = limit.clamp(1, MAX_PAGE);
-    let mut ids: Vec<t::Txid> = rpc.call("getrawmempool", json!([])).await?;
-    ids.sort_unstable();
-    let mut items: Vec<t::Txid> = ids
-        .into_iter()
-        .filter(|id| after.is_none_or(|after| *id > after))
-        .take(limit + 1)
-        .collect();
-    let more = items.len() > limit;
-    items.truncate(limit);
+    // A first page tells of now.
+    let ids = match after.and_then(|_| listing.kept()) {
+        Some(ids) => ids,
+        None => listing.fetch(rpc).await?,
+    };
+    let start = after.map_or(0, |after| ids.partition_point(|id| *id <= after));
+    let rest = &ids[start..];
+    let items = rest[..rest.len().min(limit)].to_vec();
+    let more = rest.len() > limit;
     let next = items.last().filter(|_| more).map(ToString::to_string);
     Ok(t::TxidPage { items, next })
 }
@@ -63,12 +96,12 @@ pub(super) async fn entry(rpc: &Rpc, txid: t::Txid) -> Result<MempoolEntry, Node
         ancestors: Relatives {
             count: found.ancestorcount,
             vsize: found.ancestorsize,
-            fees_sat: satoshi(found.fees.ancestor)?,
+            fees_sat: satoshi_or_none(found.fees.ancestor)?,
         },
         descendants: Relatives {
             count: found.descendantcount,
             vsize: found.descendantsize,
-            fees_sat: satoshi(found.fees.descendant)?,
+            fees_sat: satoshi_or_none(found.fees.descendant)?,
         },
         depends: found.depends,
         spent_by: found.spentby,

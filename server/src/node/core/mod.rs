@@ -12,6 +12,8 @@ mod read;
 mod rpc;
 mod shapes;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod zmq;
 
@@ -57,6 +59,7 @@ pub struct CoreNode {
 struct Shared {
     settings: CoreSettings,
     rpc: Rpc,
+    listing: mempool::Listing,
     state: Sender<NodeState>,
     changes: Sender<u64>,
 }
@@ -67,6 +70,7 @@ impl CoreNode {
         let shared = Arc::new(Shared {
             rpc: Rpc::new(&settings),
             settings,
+            listing: mempool::Listing::default(),
             state: Sender::new(NodeState::Starting),
             changes: Sender::new(0),
         });

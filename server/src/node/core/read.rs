@@ -84,7 +84,7 @@ async fn worked_out_filter(rpc: &Rpc, hash: t::BlockHash) -> Result<t::Hex, Node
 }
 
 /// A transaction, by whatever way Bitcoin Core finds it.
-async fn transaction(
+pub(super) async fn transaction(
     rpc: &Rpc,
     request: &t::TransactionRequest,
 ) -> Result<t::TransactionInfo, NodeError> {
@@ -96,6 +96,10 @@ async fn transaction(
     let found = rpc
         .call::<RawTransaction>("getrawtransaction", params)
         .await;
+    if let (Err(RpcError::Refused { code: -1, .. }), Some(block)) = (&found, request.block) {
+        // What is pruned or not known is told by the block itself, in plain words.
+        raw_block(rpc, block).await?;
+    }
     let found = found.map_err(|error| {
         error.or_missing(|| match request.block {
             Some(block) => format!("block {block} has no transaction {txid}"),
@@ -264,7 +268,7 @@ impl ReadNode for CoreNode {
     }
 
     async fn mempool_list(&self, page: t::PageRequest) -> Result<t::TxidPage, NodeError> {
-        mempool::list(self.ready()?, page).await
+        mempool::list(self.ready()?, &self.shared.listing, page).await
     }
 
     async fn mempool_transaction(

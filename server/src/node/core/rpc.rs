@@ -280,9 +280,11 @@ impl Rpc {
             // Some say it this way once it happened often.
             StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS => return Ok(None),
             StatusCode::FORBIDDEN => {
+                let named = body["method"].as_str().or(body[0]["method"].as_str());
                 let text = format!(
-                    "{} forbids the method {}; see rpcwhitelist in bitcoin.conf",
-                    self.url, body["method"]
+                    "{} forbids us the method `{}`; see rpcwhitelist and rpcallowip in bitcoin.conf",
+                    self.url,
+                    named.unwrap_or_default()
                 );
                 return Err(RpcError::Refused {
                     code: -32601,
@@ -290,7 +292,10 @@ impl Rpc {
                 });
             }
             StatusCode::SERVICE_UNAVAILABLE => {
-                return Err(RpcError::Away(format!("{} has too much to do", self.url)));
+                return Err(RpcError::Away(format!(
+                    "{} has too much to do; rpcworkqueue and rpcthreads in bitcoin.conf let it take more at a time",
+                    self.url
+                )));
             }
             _ => {}
         }

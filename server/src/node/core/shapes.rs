@@ -332,6 +332,11 @@ pub(super) fn satoshi(bitcoin: f64) -> Result<u64, RpcError> {
         .map_err(|error| RpcError::Shape(format!("{bitcoin} is no amount: {error}")))
 }
 
+/// The same of a sum that `prioritisetransaction` may have taken below nothing.
+pub(super) fn satoshi_or_none(bitcoin: f64) -> Result<u64, RpcError> {
+    satoshi(bitcoin.max(0.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
