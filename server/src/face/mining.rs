@@ -175,6 +175,13 @@ pub(super) async fn block_template(face: &Face, _: &Caller, args: Args) -> Outco
         let text = "getblocktemplate must be called with the segwit rule set (call with {\"rules\": [\"segwit\"]})";
         return Err(Refusal::new(PARAMETER, text));
     }
+    let _waits = match &longpoll_id {
+        None => None,
+        Some(_) => Some(face.0.longpolls.try_acquire().map_err(|_| {
+            let text = "too many longpolls wait already; ask without `longpollid`, or again later";
+            Refusal::new(MISC, text)
+        })?),
+    };
     let wanted = TemplateRequest {
         coinbase_weight: COINBASE_WEIGHT,
         longpoll_id,

@@ -47,6 +47,9 @@ const AT_WORK: usize = 16;
 /// Requests that are worked on or wait for it; more are turned away.
 const IN_LINE: usize = 64;
 
+/// Requests at work that may wait for a new template, so that others are never kept from theirs.
+const LONGPOLLS: usize = 8;
+
 /// The state of every route. Cheap to clone.
 #[derive(Clone)]
 pub struct Face(Arc<Inner>);
@@ -61,6 +64,7 @@ struct Inner {
     network: OnceCell<bitcoin::Network>,
     at_work: Semaphore,
     in_line: Semaphore,
+    longpolls: Semaphore,
     started: Instant,
 }
 
@@ -84,6 +88,7 @@ impl Face {
             network: OnceCell::new(),
             at_work: Semaphore::new(AT_WORK),
             in_line: Semaphore::new(IN_LINE),
+            longpolls: Semaphore::new(LONGPOLLS),
             started: Instant::now(),
         }))
     }

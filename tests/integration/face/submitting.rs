@@ -11,6 +11,7 @@ use bllvm_kernel_node::{BlockPlan, anyone_can_spend};
 use bllvm_tests::{CoreRpc, TestServer};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::{token, with_blocks};
 
@@ -196,4 +197,29 @@ async fn transactions_alone_cost_who_waits_a_template_a_second_at_the_most() {
         templates <= seconds + 2,
         "{templates} templates in {seconds} s"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_wait_for_a_template_keep_nobody_from_asking() {
+    const ASKING: usize = 20;
+    const WAITING: usize = 8;
+    let (_server, core, _) = with_blocks(1).await;
+    let request = json!([{ "rules": ["segwit"] }]);
+    let first = core.done("getblocktemplate", request).await;
+    let mut asking = JoinSet::new();
+    for _ in 0..ASKING {
+        let core = core.clone();
+        let request = json!([{ "rules": ["segwit"], "longpollid": first["longpollid"] }]);
+        asking.spawn(async move { core.call("getblocktemplate", request).await });
+    }
+    for _ in WAITING..ASKING {
+        let refused = asking.join_next().await.unwrap().unwrap().unwrap_err();
+        assert_eq!(refused.0, -1);
+        assert!(refused.1.contains("longpolls"), "{refused:?}");
+    }
+    core.done("generatetoaddress", json!([1, super::ADDRESS]))
+        .await;
+    while let Some(answered) = asking.join_next().await {
+        assert_eq!(answered.unwrap().unwrap()["height"], 3);
+    }
 }

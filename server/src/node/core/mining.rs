@@ -1,12 +1,14 @@
 //! Templates, blocks to be judged, and mining on regtest.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bllvm_ipc::types as t;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::Shared;
 use super::read::hash_of;
 use super::rpc::{Rpc, RpcError};
 use super::shapes::Template;
@@ -18,6 +20,9 @@ const AT_ONCE: u32 = 25;
 const MAX_BLOCKS: u32 = 1000;
 /// The longest that Bitcoin Core keeps a longpoll waiting, and some more.
 const LONGPOLL: Duration = Duration::from_mins(3);
+/// The longpolls that wait at Bitcoin Core: each takes one of its few threads (`rpcthreads`), and
+/// without one left it answers nobody.
+pub(super) const LONGPOLLS: usize = 2;
 /// A script that anyone can spend, as a descriptor.
 const ANYONE: &str = "raw(51)#8lvh9jxk";
 
@@ -53,19 +58,35 @@ pub(super) async fn check(
     })
 }
 
+/// Waits at Bitcoin Core where there is room, and else here for the room: a longpoll that comes late
+/// is answered at once if there is news. Who leaves keeps the room until Bitcoin Core has answered,
+/// since it does not notice.
+async fn longpoll(shared: &Arc<Shared>, wanted: Value) -> Result<Template, RpcError> {
+    let room = shared.longpolls.clone().acquire_owned().await;
+    let shared = shared.clone();
+    let asked = tokio::spawn(async move {
+        let _room = room;
+        let params = json!([wanted]);
+        let rpc = &shared.rpc;
+        rpc.call_within("getblocktemplate", params, LONGPOLL).await
+    });
+    asked
+        .await
+        .unwrap_or_else(|error| Err(RpcError::Away(error.to_string())))
+}
+
 /// Bitcoin Core's template. How much room it leaves for the coinbase is its own setting.
 pub(super) async fn template(
-    rpc: &Rpc,
-    chain: &str,
+    shared: &Arc<Shared>,
     request: t::TemplateRequest,
 ) -> Result<t::Template, NodeError> {
-    let mut wanted = json!({ "rules": rules(chain) });
-    if let Some(id) = request.longpoll_id {
+    let mut wanted = json!({ "rules": rules(&shared.settings.chain) });
+    let found = if let Some(id) = request.longpoll_id {
         wanted["longpollid"] = json!(id);
-    }
-    let found = rpc
-        .call_within("getblocktemplate", json!([wanted]), LONGPOLL)
-        .await;
+        longpoll(shared, wanted).await
+    } else {
+        shared.rpc.call("getblocktemplate", json!([wanted])).await
+    };
     let found: Template = found.map_err(|error| match error {
         // It is syncing, or has no peers: it will mine later.
         RpcError::Refused {

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::ScriptBuf;
-use tokio::sync::Notify;
 use tokio::sync::watch::{Receiver, Sender};
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -60,20 +60,28 @@ struct Shared {
     settings: CoreSettings,
     rpc: Rpc,
     listing: mempool::Listing,
+    longpolls: Arc<Semaphore>,
     state: Sender<NodeState>,
     changes: Sender<u64>,
+}
+
+impl Shared {
+    fn new(settings: CoreSettings) -> Self {
+        Self {
+            rpc: Rpc::new(&settings),
+            settings,
+            listing: mempool::Listing::default(),
+            longpolls: Arc::new(Semaphore::new(mining::LONGPOLLS)),
+            state: Sender::new(NodeState::Starting),
+            changes: Sender::new(0),
+        }
+    }
 }
 
 impl CoreNode {
     /// Begins to watch Bitcoin Core, until `stop`.
     pub fn start(settings: CoreSettings, tracker: &TaskTracker, stop: CancellationToken) -> Self {
-        let shared = Arc::new(Shared {
-            rpc: Rpc::new(&settings),
-            settings,
-            listing: mempool::Listing::default(),
-            state: Sender::new(NodeState::Starting),
-            changes: Sender::new(0),
-        });
+        let shared = Arc::new(Shared::new(settings));
         let wake = Arc::new(Notify::new());
         if let Some(address) = shared.settings.zmq.clone() {
             tracker.spawn(zmq::listen(address, wake.clone(), stop.clone()));

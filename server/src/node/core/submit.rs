@@ -58,7 +58,8 @@ impl SubmitNode for CoreNode {
     }
 
     async fn template(&self, request: t::TemplateRequest) -> Result<t::Template, NodeError> {
-        mining::template(self.ready()?, &self.shared.settings.chain, request).await
+        self.ready()?;
+        mining::template(&self.shared, request).await
     }
 
     async fn check_block(&self, block: Bytes) -> Result<t::BlockVerdict, NodeError> {

@@ -10,10 +10,12 @@ use axum::{Json, Router};
 use bllvm_ipc::types as t;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 
 use super::mempool::{self, Listing};
 use super::rpc::{Rpc, RpcError};
-use super::{CoreSettings, Credentials};
+use super::{CoreSettings, Credentials, Shared, mining};
 use crate::node::NodeError;
 
 /// A client of a server that answers each request so, and the folder of its password.
@@ -21,18 +23,22 @@ async fn server<F>(answer: F) -> (Rpc, tempfile::TempDir)
 where
     F: Fn(Value) -> (StatusCode, Value) + Clone + Send + Sync + 'static,
 {
+    let handle = async move |Json(asked): Json<Value>| {
+        let (status, body) = answer(asked);
+        (status, Json(body))
+    };
+    let (settings, folder) = serve(Router::new().route("/", post(handle))).await;
+    (Rpc::new(&settings), folder)
+}
+
+async fn serve(routes: Router) -> (CoreSettings, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let password_file = folder.path().join("password");
     std::fs::write(&password_file, "secret").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let handle = async move |Json(asked): Json<Value>| {
-        let (status, body) = answer(asked);
-        (status, Json(body))
-    };
-    let routes = Router::new().route("/", post(handle));
     tokio::spawn(async move { axum::serve(listener, routes).await });
-    let rpc = Rpc::new(&CoreSettings {
+    let settings = CoreSettings {
         url,
         chain: "regtest".to_owned(),
         challenge: None,
@@ -43,8 +49,8 @@ where
         poll: Duration::from_secs(1),
         call_deadline: Duration::from_mins(1),
         zmq: None,
-    });
-    (rpc, folder)
+    };
+    (settings, folder)
 }
 
 fn result(value: &Value) -> (StatusCode, Value) {
@@ -147,5 +153,46 @@ async fn whoever_is_forbidden_or_turned_away_learns_which_setting_to_change() {
     match rpc.call::<Value>("getpeerinfo", json!([])).await {
         Err(RpcError::Away(why)) => assert!(why.contains("rpcworkqueue"), "{why}"),
         other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn longpolls_leave_bitcoin_core_threads_for_others() {
+    let (came, news) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let (told, until, count) = (came.clone(), news.clone(), waiting.clone());
+    let handle = async move |Json(asked): Json<Value>| {
+        if asked["params"][0].get("longpollid").is_some() {
+            let before = count.fetch_add(1, Ordering::SeqCst);
+            assert!(before < mining::LONGPOLLS, "too many wait");
+            told.notify_one();
+            until.acquire().await.unwrap().forget();
+            count.fetch_sub(1, Ordering::SeqCst);
+        }
+        let template = json!({
+            "previousblockhash": "11".repeat(32), "transactions": [], "coinbasevalue": 1,
+            "longpollid": "next", "mintime": 1, "bits": "207fffff", "height": 1,
+        });
+        Json(json!({ "result": template, "error": null }))
+    };
+    let (settings, _folder) = serve(Router::new().route("/", post(handle))).await;
+    let shared = Arc::new(Shared::new(settings));
+    let request = |longpoll_id| t::TemplateRequest {
+        coinbase_weight: 4000,
+        longpoll_id,
+    };
+    let mut asking = JoinSet::new();
+    for _ in 0..mining::LONGPOLLS * 3 {
+        let (shared, request) = (shared.clone(), request(Some("last".to_owned())));
+        asking.spawn(async move { mining::template(&shared, request).await });
+    }
+    while waiting.load(Ordering::SeqCst) < mining::LONGPOLLS {
+        came.notified().await;
+    }
+    // Who does not wait is answered meanwhile.
+    mining::template(&shared, request(None)).await.unwrap();
+    news.add_permits(mining::LONGPOLLS * 3);
+    while let Some(answered) = asking.join_next().await {
+        assert_eq!(answered.unwrap().unwrap().longpoll_id, "next");
     }
 }
