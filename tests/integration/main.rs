@@ -39,6 +39,8 @@ mod kill_points;
 mod leftovers;
 mod lifecycle;
 #[cfg(feature = "kernel")]
+mod lists;
+#[cfg(feature = "kernel")]
 mod mempool_faces;
 mod misbehaving;
 mod module_kills;

@@ -21,6 +21,8 @@ const BYTES_PER_SIGOP: u64 = 20;
 pub enum Mode {
     /// On its own.
     Single,
+    /// Judged in a list, of which nothing may replace anything.
+    List,
     /// With a child or parent that pays with it: fee rates are checked for both together.
     Package,
     /// It comes back from a block that was taken off, or was here before: its scripts are known to
@@ -87,7 +89,15 @@ impl Pool {
         if mode == Mode::Return {
             return Ok(());
         }
-        match chain.verify(&candidate.entry.transaction, &candidate.spent)? {
+        Self::verify(chain, &candidate.entry.transaction, &candidate.spent)
+    }
+
+    pub(crate) fn verify(
+        chain: &impl Chain,
+        transaction: &Transaction,
+        spent: &[TxOut],
+    ) -> Result<(), Stop> {
+        match chain.verify(transaction, spent)? {
             Ok(()) => Ok(()),
             Err(failed) => Stop::because(
                 "mempool-script-verify-flag-failed",
@@ -115,6 +125,9 @@ impl Pool {
             .iter()
             .filter_map(|input| self.spender(&input.previous_output))
             .collect();
+        if mode == Mode::List && !conflicts.is_empty() {
+            return Stop::reject("bip125-replacement-disallowed");
+        }
         let coins = self.coins(chain, &transaction, txid)?;
         rules::check_sequences(&transaction, &coins, chain)?;
         let fee = rules::check_amounts(&transaction, &coins, chain)?;

@@ -28,7 +28,7 @@ mod template;
 mod truc;
 
 pub use chain::{Chain, Coin, Fault, ScriptFailure};
-pub use package::{Taken, Verdicts};
+pub use package::{NOT_JUDGED, Taken, Verdicts};
 pub use policy::{Policy, fee_at, higher, rate_of};
 pub use pool::{Entry, Pool, Sum};
 pub use proposal::check_proposal;

@@ -13,6 +13,9 @@ use crate::{
 const MAX_COUNT: usize = 25;
 const MAX_WEIGHT: u64 = 404_000;
 
+/// The code of a transaction that was not looked at, because another one of its list was refused.
+pub const NOT_JUDGED: &str = "package-not-validated";
+
 /// What a transaction that was taken pays, and for what size.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Taken {
@@ -48,7 +51,9 @@ impl Pool {
         verdicts
     }
 
-    /// What [`Pool::submit`] would say; nothing changes. What is in already could not come in.
+    /// Judges transactions as Bitcoin Core's `testmempoolaccept` does; nothing changes. In a list each
+    /// has to pay for itself and may spend of those before it, but replace nothing. The first one that
+    /// is refused ends it: those not judged by then have the code [`NOT_JUDGED`].
     ///
     /// # Errors
     /// [`Fault`] if the chain could not be asked.
@@ -59,18 +64,60 @@ impl Pool {
         now: u64,
     ) -> Result<Verdicts, Fault> {
         self.begin();
-        let (floor, before) = (self.floor, self.mark());
-        let known: Vec<Option<&'static str>> =
-            transactions.iter().map(|one| self.knows(one)).collect();
-        let mut verdicts = self.take_in(chain, transactions, now);
+        let before = self.mark();
+        let verdicts = self.judge(chain, transactions, now);
         self.roll_back(before);
-        self.floor = floor;
-        for ((_, verdict), known) in verdicts.iter_mut().flatten().zip(known) {
-            if let (Ok(_), Some(code)) = (&verdict, known) {
-                *verdict = Err(Reject::new(code));
+        verdicts
+    }
+
+    fn judge(
+        &mut self,
+        chain: &impl Chain,
+        transactions: &[Transaction],
+        now: u64,
+    ) -> Result<Verdicts, Fault> {
+        let txids: Vec<_> = transactions.iter().map(Transaction::compute_txid).collect();
+        if let Err(reject) = check_list(transactions, &txids) {
+            return Ok(all_refused(&txids, &reject));
+        }
+        let mode = if txids.len() == 1 {
+            Mode::Single
+        } else {
+            Mode::List
+        };
+        let mut verdicts: Verdicts = txids
+            .iter()
+            .map(|txid| (*txid, Err(Reject::new(NOT_JUDGED))))
+            .collect();
+        let mut judged = Vec::with_capacity(txids.len());
+        for (at, transaction) in transactions.iter().enumerate() {
+            let candidate = match Stop::verdict(self.check(chain, transaction.clone(), now, mode))?
+            {
+                Ok(candidate) => candidate,
+                Err(reject) => {
+                    let mut spent = transaction.input.iter();
+                    let hangs_together =
+                        spent.any(|input| txids[..at].contains(&input.previous_output.txid));
+                    if let Some(of_all) = of_the_list(&reject).filter(|_| hangs_together) {
+                        return Ok(all_refused(&txids, &of_all));
+                    }
+                    verdicts[at].1 = Err(reject);
+                    return Ok(verdicts);
+                }
+            };
+            let (fee, vsize) = (candidate.entry.fee, candidate.entry.vsize);
+            judged.push((candidate.spent.clone(), Taken { fee, vsize }));
+            self.seat(candidate);
+        }
+        for (at, (spent, taken)) in judged.into_iter().enumerate() {
+            let verdict = Stop::verdict(Self::verify(chain, &transactions[at], &spent))?;
+            let refused = verdict.is_err();
+            verdicts[at].1 = verdict.map(|()| taken);
+            if refused {
+                break;
             }
         }
-        verdicts
+        Ok(verdicts)
     }
 
     fn take_in(
@@ -81,10 +128,7 @@ impl Pool {
     ) -> Result<Verdicts, Fault> {
         let txids: Vec<_> = transactions.iter().map(Transaction::compute_txid).collect();
         if let Err(reject) = check_list(transactions, &txids) {
-            return Ok(txids
-                .into_iter()
-                .map(|txid| (txid, Err(reject.clone())))
-                .collect());
+            return Ok(all_refused(&txids, &reject));
         }
         let mut verdicts: Verdicts = Vec::with_capacity(txids.len());
         let mut paid = HashSet::new();
@@ -249,6 +293,21 @@ impl Pool {
         }
         let child_id = self.seat(second);
         Ok([parent_id, child_id])
+    }
+}
+
+fn all_refused(txids: &[Txid], reject: &Reject) -> Verdicts {
+    let refused = |txid: &Txid| (*txid, Err(reject.clone()));
+    txids.iter().map(refused).collect()
+}
+
+/// What a list is refused for as a whole, where one of it that spends of another is refused so.
+fn of_the_list(reject: &Reject) -> Option<Reject> {
+    let detail = reject.detail.clone();
+    match reject.code {
+        "too-long-mempool-chain" => Some(Reject::with("package-mempool-limits", detail)),
+        "TRUC-violation" => Some(reject.clone()),
+        _ => None,
     }
 }
 

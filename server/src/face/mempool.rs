@@ -2,7 +2,7 @@
 
 use bitcoin::consensus::encode::deserialize;
 use bitcoin::constants::genesis_block;
-use bitcoin::{Transaction, hashes::Hash as _};
+use bitcoin::{OutPoint, Transaction, hashes::Hash as _};
 use bllvm_ipc::types::{
     Coin, FeeRequest, Hex, PageRequest, TransactionInfo, TransactionRequest, Txid, UtxoRequest,
 };
@@ -244,34 +244,37 @@ fn id(tx: &Transaction) -> Txid {
 pub(super) async fn coins_of(face: &Face, tx: &Transaction) -> Outcome<Option<Vec<Coin>>> {
     let mut coins = Vec::new();
     for input in &tx.input {
-        let txid = Txid(input.previous_output.txid.to_byte_array());
-        let vout = input.previous_output.vout;
-        let request = TransactionRequest { txid, block: None };
-        let made = match face.node().mempool_transaction(request).await {
-            Ok(found) => deserialize::<Transaction>(&found.raw.0).ok(),
-            Err(NodeError::NotFound(_) | NodeError::Unsupported(_)) => None,
-            Err(error) => return Err(error.into()),
+        let Some(coin) = coin_of(face, &input.previous_output).await? else {
+            return Ok(None);
         };
-        let unconfirmed = made.and_then(|made| made.output.get(vout as usize).cloned());
-        let coin = if let Some(output) = unconfirmed {
-            Some(Coin {
-                value_sat: output.value.to_sat(),
-                script_pubkey: Hex(output.script_pubkey.into_bytes()),
-                height: face.node().tip().await?.height + 1,
-                coinbase: false,
-            })
-        } else {
-            let request = UtxoRequest {
-                txid,
-                vout,
-                include_mempool: false,
-            };
-            face.node().utxo(request).await?.coin
-        };
-        let Some(coin) = coin else { return Ok(None) };
         coins.push(coin);
     }
     Ok(Some(coins))
+}
+
+/// An output, whether or not an unconfirmed transaction spends it.
+pub(super) async fn coin_of(face: &Face, outpoint: &OutPoint) -> Outcome<Option<Coin>> {
+    let txid = Txid(outpoint.txid.to_byte_array());
+    let request = TransactionRequest { txid, block: None };
+    let made = match face.node().mempool_transaction(request).await {
+        Ok(found) => deserialize::<Transaction>(&found.raw.0).ok(),
+        Err(NodeError::NotFound(_) | NodeError::Unsupported(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(output) = made.and_then(|made| made.output.get(outpoint.vout as usize).cloned()) {
+        return Ok(Some(Coin {
+            value_sat: output.value.to_sat(),
+            script_pubkey: Hex(output.script_pubkey.into_bytes()),
+            height: face.node().tip().await?.height + 1,
+            coinbase: false,
+        }));
+    }
+    let request = UtxoRequest {
+        txid,
+        vout: outpoint.vout,
+        include_mempool: false,
+    };
+    Ok(face.node().utxo(request).await?.coin)
 }
 
 pub(super) async fn smart_fee(face: &Face, _: &Caller, args: Args) -> Outcome {

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use super::Face;
 use super::error::Outcome;
 use super::params::{Args, Kind, Param};
-use super::{chain, filters, general, mempool, mining, sending};
+use super::{chain, filters, general, mempool, mining, packages, sending};
 use crate::api::auth::Caller;
 use crate::model::Scope;
 
@@ -104,8 +104,8 @@ methods! {
     "Submits a block." MINE,
         submitblock("hexdata": Text required, "dummy": Text optional) = mining::submit_block;
     "Sends transactions that depend on each other." SEND,
-        submitpackage("package": List required, "maxfeerate": Amount optional, "maxburnamount": Amount optional) = sending::submit_package;
+        submitpackage("package": List required, "maxfeerate": Amount optional, "maxburnamount": Amount optional) = packages::submit_package;
     "Whether transactions would be accepted." READ,
-        testmempoolaccept("rawtxs": List required, "maxfeerate": Amount optional) = sending::test_accept;
+        testmempoolaccept("rawtxs": List required, "maxfeerate": Amount optional) = packages::test_accept;
     "How long the node has been running, in seconds." READ, uptime() = general::uptime;
 }

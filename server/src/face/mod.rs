@@ -17,6 +17,7 @@ mod message;
 mod methods;
 mod mining;
 mod pace;
+mod packages;
 mod params;
 mod places;
 mod render;

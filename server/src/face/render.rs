@@ -182,8 +182,14 @@ pub(super) fn fee(tx: &Transaction, spent: &[Coin]) -> Option<u64> {
     if spent.len() != tx.input.len() {
         return None;
     }
-    let paid: u64 = spent.iter().map(|coin| coin.value_sat).sum();
-    paid.checked_sub(tx.output.iter().map(|output| output.value.to_sat()).sum())
+    let found: u64 = spent.iter().map(|coin| coin.value_sat).sum();
+    found.checked_sub(paid(tx)?)
+}
+
+/// What all outputs hold; none where that is more than a number can hold.
+pub(super) fn paid(tx: &Transaction) -> Option<u64> {
+    let mut values = tx.output.iter().map(|output| output.value.to_sat());
+    values.try_fold(0, u64::checked_add)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use bitcoin::opcodes::all as op;
 use bitcoin::script::Instruction;
 use bitcoin::{Address, Network, PublicKey, Script, ecdsa};
-use bllvm_kernel_node::mempool::{is_p2pk, multisig};
+use bllvm_mempool::{is_p2pk, multisig};
 use serde_json::{Value, json};
 
 /// A locking script as JSON.

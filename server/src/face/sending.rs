@@ -2,31 +2,29 @@
 
 use bitcoin::consensus::encode::serialize;
 use bitcoin::script::Instruction;
-use bitcoin::{Script, Transaction, Wtxid, opcodes};
+use bitcoin::{Script, Transaction, opcodes};
 use bllvm_ipc::types::{Hex, TransactionVerdict, Transactions};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::Face;
 use super::error::{
-    ALREADY_IN_CHAIN, DESERIALIZATION, INTERNAL, MISC, Outcome, PARAMETER, REJECTED, Refusal,
-    VERIFY, no_mempool,
+    ALREADY_IN_CHAIN, INTERNAL, MISC, Outcome, PARAMETER, REJECTED, Refusal, VERIFY, no_mempool,
 };
 use super::mempool::coins_of;
 use super::params::{self, Args};
-use super::render::{self, bitcoins};
+use super::render;
 use crate::api::auth::Caller;
+use crate::model::Actor;
 use crate::store::commands::actions;
 
 /// The highest fee rate that is sent without a word, satoshi per 1,000 virtual bytes.
 const MAX_FEE_RATE: u64 = 10_000_000;
-/// Transactions that one request judges.
-const MAX_PACKAGE: usize = 25;
 /// Bytes of the longest script, and of its longest push.
 const MAX_SCRIPT: usize = 10_000;
 const MAX_PUSH: usize = 520;
 
 /// Hands transactions to the base node, and writes down who did, and what became of each.
-async fn submit(
+pub(super) async fn submit(
     face: &Face,
     caller: &Caller,
     transactions: &[Transaction],
@@ -42,13 +40,23 @@ async fn submit(
             },
             Err(error) => Err(error.to_string()),
         };
-        let target = format!("transaction {}", tx.compute_txid());
-        let control = face.control();
-        control
-            .record_submission(actions::SEND_TRANSACTIONS, target, outcome, &by)
-            .await;
+        record(face, &by, tx, outcome).await;
     }
     Ok(sent.map_err(no_mempool)?.results)
+}
+
+/// Writes down who wanted to send a transaction, and what became of it.
+pub(super) async fn record(
+    face: &Face,
+    by: &Actor,
+    tx: &Transaction,
+    outcome: Result<String, String>,
+) {
+    let target = format!("transaction {}", tx.compute_txid());
+    let control = face.control();
+    control
+        .record_submission(actions::SEND_TRANSACTIONS, target, outcome, by)
+        .await;
 }
 
 pub(super) async fn send(face: &Face, caller: &Caller, args: Args) -> Outcome {
@@ -84,13 +92,13 @@ fn rejected(verdict: &TransactionVerdict) -> Refusal {
 }
 
 /// The most that a sender is ready to pay and to burn.
-struct Limits {
-    fee_rate: u64,
+pub(super) struct Limits {
+    pub(super) fee_rate: u64,
     burned: u64,
 }
 
 impl Limits {
-    fn read(args: &Args, at: usize) -> Outcome<Self> {
+    pub(super) fn read(args: &Args, at: usize) -> Outcome<Self> {
         let fee_rate = args.amount(at)?.unwrap_or(MAX_FEE_RATE);
         if fee_rate >= 100_000_000 {
             let text = "Fee rates larger than or equal to 1BTC/kvB are not accepted";
@@ -102,7 +110,7 @@ impl Limits {
         })
     }
 
-    fn check_burned(&self, tx: &Transaction) -> Outcome<()> {
+    pub(super) fn check_burned(&self, tx: &Transaction) -> Outcome<()> {
         let burns = |output: &&bitcoin::TxOut| is_unspendable(&output.script_pubkey);
         let most = tx
             .output
@@ -117,7 +125,7 @@ impl Limits {
         Ok(())
     }
 
-    fn exceeded(&self, tx: &Transaction, fee: u64) -> bool {
+    pub(super) fn exceeded(&self, tx: &Transaction, fee: u64) -> bool {
         self.fee_rate > 0 && fee.saturating_mul(1000) > self.fee_rate * tx.vsize() as u64
     }
 
@@ -141,7 +149,7 @@ impl Limits {
     }
 }
 
-fn packed<'a>(transactions: impl IntoIterator<Item = &'a Transaction>) -> Transactions {
+pub(super) fn packed<'a>(transactions: impl IntoIterator<Item = &'a Transaction>) -> Transactions {
     let transactions = transactions.into_iter().map(|tx| Hex(serialize(tx)));
     Transactions {
         transactions: transactions.collect(),
@@ -156,121 +164,4 @@ fn is_unspendable(script: &Script) -> bool {
     };
     let has_valid_ops = || script.instructions().all(|one| one.is_ok_and(allowed));
     script.is_op_return() || script.len() > MAX_SCRIPT || !has_valid_ops()
-}
-
-/// The limits and the transactions of a list of hex texts, judged in Bitcoin Core's order.
-fn package(args: &Args) -> Outcome<(Limits, Vec<Transaction>)> {
-    let count = args.list(0).len();
-    if count == 0 || count > MAX_PACKAGE {
-        let text = format!("Array must contain between 1 and {MAX_PACKAGE} transactions.");
-        return Err(Refusal::new(PARAMETER, text));
-    }
-    let limits = Limits::read(args, 1)?;
-    let read = |text: Outcome<&str>| {
-        let text = text?;
-        params::transaction(text).map_err(|_| {
-            let shown: String = text.chars().take(80).collect();
-            let text =
-                format!("TX decode failed: {shown} Make sure the tx has at least one input.");
-            Refusal::new(DESERIALIZATION, text)
-        })
-    };
-    let transactions: Outcome<_> = args.texts(0).map(read).collect();
-    Ok((limits, transactions?))
-}
-
-/// The fee rates by which transactions were judged: each by its own, or, where one of them pays less
-/// than the mempool asks for, all together.
-struct Rates {
-    /// Satoshi, virtual bytes and members, where they were judged together.
-    together: Option<(u64, u64, Vec<Wtxid>)>,
-}
-
-impl Rates {
-    async fn of(face: &Face, all: &[Transaction], judged: &[TransactionVerdict]) -> Outcome<Self> {
-        let pool = face.node().mempool_info().await.map_err(no_mempool)?;
-        let least = pool.min_fee_sat_per_kvb;
-        let mut together = (0, 0, Vec::new());
-        let mut poor = false;
-        for (tx, verdict) in all.iter().zip(judged) {
-            let Some(fee) = verdict.fee_sat.filter(|_| verdict.accepted) else {
-                continue;
-            };
-            let size = tx.vsize() as u64;
-            poor |= fee.saturating_mul(1000) < least.saturating_mul(size);
-            together.0 += fee;
-            together.1 += size;
-            together.2.push(tx.compute_wtxid());
-        }
-        Ok(Self {
-            together: poor.then_some(together),
-        })
-    }
-
-    fn show(&self, tx: &Transaction, fee: u64) -> Value {
-        let own = || (fee, tx.vsize() as u64, vec![tx.compute_wtxid()]);
-        let (paid, size, includes) = self.together.clone().unwrap_or_else(own);
-        let rate = paid.saturating_mul(1000) / size.max(1);
-        json!({
-            "base": bitcoins(fee),
-            "effective-feerate": bitcoins(rate),
-            "effective-includes": includes,
-        })
-    }
-}
-
-pub(super) async fn test_accept(face: &Face, _: &Caller, args: Args) -> Outcome {
-    let (limits, transactions) = package(&args)?;
-    let judged = face.node().test_accept(packed(&transactions)).await;
-    let judged = judged.map_err(no_mempool)?.results;
-    let rates = Rates::of(face, &transactions, &judged).await?;
-    let shown = transactions.iter().zip(judged).map(|(tx, verdict)| {
-        let mut shown = json!({ "txid": tx.compute_txid(), "wtxid": tx.compute_wtxid() });
-        let dear = verdict.fee_sat.is_some_and(|fee| limits.exceeded(tx, fee));
-        shown["allowed"] = json!(verdict.accepted && !dear);
-        if verdict.accepted && dear {
-            shown["reject-reason"] = json!("max-fee-exceeded");
-        } else if verdict.accepted {
-            shown["vsize"] = json!(tx.vsize());
-            if let Some(fee) = verdict.fee_sat {
-                shown["fees"] = rates.show(tx, fee);
-            }
-        } else {
-            let reason = verdict.reason.unwrap_or_default();
-            // Bitcoin Core says it shorter here than where it sends.
-            let short = match reason.as_str() {
-                "bad-txns-inputs-missingorspent" => "missing-inputs",
-                other => other,
-            };
-            shown["reject-reason"] = json!(short);
-        }
-        shown
-    });
-    Ok(shown.collect())
-}
-
-pub(super) async fn submit_package(face: &Face, caller: &Caller, args: Args) -> Outcome {
-    face.pace().check(caller)?;
-    let (limits, transactions) = package(&args)?;
-    for tx in &transactions {
-        limits.check_burned(tx)?;
-    }
-    let sent = submit(face, caller, &transactions).await?;
-    let rates = Rates::of(face, &transactions, &sent).await?;
-    let mut results = Map::new();
-    let all = sent.iter().all(|verdict| verdict.accepted);
-    for (tx, verdict) in transactions.iter().zip(sent) {
-        let mut shown = json!({ "txid": tx.compute_txid() });
-        if verdict.accepted {
-            shown["vsize"] = json!(tx.vsize());
-            if let Some(fee) = verdict.fee_sat {
-                shown["fees"] = rates.show(tx, fee);
-            }
-        } else {
-            shown["error"] = json!(verdict.reason);
-        }
-        results.insert(tx.compute_wtxid().to_string(), shown);
-    }
-    let message = if all { "success" } else { "transaction failed" };
-    Ok(json!({ "package_msg": message, "tx-results": results, "replaced-transactions": [] }))
 }

@@ -223,3 +223,54 @@ async fn those_who_wait_for_a_template_keep_nobody_from_asking() {
         assert_eq!(answered.unwrap().unwrap()["height"], 3);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_keeps_to_what_its_sender_wants_to_pay() {
+    let (server, core, mined) = with_coins().await;
+    let dear = paying(coinbase(&core, &mined[0]).await, 50_000_000);
+    let mut child = spend(
+        OutPoint::new(dear.compute_txid(), 0),
+        dear.output[0].value - Amount::from_sat(5000),
+        ScriptBuf::new(),
+    );
+    child.input[0].witness.push(open());
+    child.output[0].script_pubkey = open().to_p2wsh();
+    let other = paying(coinbase(&core, &mined[1]).await, 10_000);
+    let sent = async |list: &[&Transaction], limit: Value| {
+        let raw: Vec<String> = list.iter().map(|one| serialize_hex(*one)).collect();
+        core.call("submitpackage", json!([raw, limit])).await
+    };
+    let error = |answer: &Value, of: &Transaction| {
+        answer["tx-results"][of.compute_wtxid().to_string()]["error"].clone()
+    };
+
+    let strangers = sent(&[&dear, &other], Value::Null).await.unwrap_err();
+    assert_eq!(strangers.0, -25);
+    assert!(strangers.1.starts_with("package topology disallowed"));
+    let refused = sent(&[&dear, &child], Value::Null).await.unwrap();
+    assert_eq!(refused["package_msg"], "transaction failed");
+    assert_eq!(error(&refused, &dear), "max feerate exceeded");
+    assert_eq!(error(&refused, &child), "bad-txns-inputs-missingorspent");
+    assert_eq!(core.done("getrawmempool", json!([])).await, json!([]));
+    let rows = audited(&server, "send_transactions").await;
+    let failed = rows.iter().filter(|row| row["outcome"] != "ok");
+    assert_eq!(failed.count(), 1, "{rows:?}");
+
+    let taken = sent(&[&dear, &child], json!(0)).await.unwrap();
+    assert_eq!(taken["package_msg"], "success", "{taken}");
+    let pool = core.done("getrawmempool", json!([])).await;
+    assert_eq!(pool.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outputs_of_more_than_a_number_holds_are_refused_in_cores_words() {
+    let (_server, core, mined) = with_coins().await;
+    let mut huge = paying(coinbase(&core, &mined[0]).await, 0);
+    huge.output[0].value = Amount::from_sat(u64::MAX);
+    huge.output.push(huge.output[0].clone());
+    let raw = serialize_hex(&huge);
+    let refused = core.call("sendrawtransaction", json!([raw])).await;
+    assert_eq!(refused.unwrap_err().1, "bad-txns-vout-negative");
+    let refused = core.done("submitpackage", json!([[raw]])).await;
+    assert_eq!(refused["package_msg"], "transaction failed", "{refused}");
+}

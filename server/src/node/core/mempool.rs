@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bllvm_ipc::types as t;
+use bllvm_mempool::NOT_JUDGED;
 use serde_json::json;
 use tokio::time::{Duration, Instant};
 
@@ -116,7 +117,14 @@ pub(super) async fn test_accept(
     // No limit of the fee: that is the asker's to judge.
     let params = json!([transactions.transactions, 0]);
     let verdicts: Vec<Verdict> = rpc.call("testmempoolaccept", params).await?;
-    let results = verdicts.into_iter().map(verdict);
+    let results = verdicts.into_iter().map(|mut found| {
+        // One that was refused ended it: of the others it says nothing.
+        let judged = found.allowed.is_some() || found.package_error.is_some();
+        if !judged && found.reason.is_none() {
+            found.reason = Some(NOT_JUDGED.to_owned());
+        }
+        verdict(found)
+    });
     Ok(t::Acceptance {
         results: results.collect::<Result<_, _>>()?,
     })
