@@ -77,6 +77,7 @@ pub fn post(path: &str, token: &str, body: &str) -> Vec<u8> {
 }
 
 /// A POST of JSON as bytes, with a password as Bitcoin Core's clients send it.
+#[cfg(feature = "kernel")]
 pub fn post_basic(path: &str, password: &str, body: &str) -> Vec<u8> {
     use base64::Engine as _;
     let known = base64::engine::general_purpose::STANDARD.encode(format!("bench:{password}"));
