@@ -6,6 +6,7 @@ use std::time::Duration;
 use bllvm_ipc::types as t;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
@@ -18,8 +19,10 @@ use crate::node::{MineRequest, NodeError};
 const AT_ONCE: u32 = 25;
 /// The most blocks of one request.
 const MAX_BLOCKS: u32 = 1000;
-/// The longest that Bitcoin Core keeps a longpoll waiting, and some more.
-const LONGPOLL: Duration = Duration::from_mins(3);
+/// Who waits for a new template that long is told of the one that there is.
+const LONGPOLL: Duration = Duration::from_mins(1);
+/// Bitcoin Core itself answers a longpoll when there is news, be it after days.
+const UNTIL_NEWS: Duration = Duration::from_hours(24 * 365);
 /// The longpolls that wait at Bitcoin Core: each takes one of its few threads (`rpcthreads`), and
 /// without one left it answers nobody.
 pub(super) const LONGPOLLS: usize = 2;
@@ -59,16 +62,17 @@ pub(super) async fn check(
 }
 
 /// Waits at Bitcoin Core where there is room, and else here for the room: a longpoll that comes late
-/// is answered at once if there is news. Who leaves keeps the room until Bitcoin Core has answered,
-/// since it does not notice.
+/// is answered at once if there is news. Who leaves keeps the room until Bitcoin Core has answered:
+/// it does not notice, and its thread is not free before.
 async fn longpoll(shared: &Arc<Shared>, wanted: Value) -> Result<Template, RpcError> {
     let room = shared.longpolls.clone().acquire_owned().await;
-    let shared = shared.clone();
-    let asked = tokio::spawn(async move {
+    let own = shared.clone();
+    let asked = shared.tracker.spawn(async move {
         let _room = room;
         let params = json!([wanted]);
-        let rpc = &shared.rpc;
-        rpc.call_within("getblocktemplate", params, LONGPOLL).await
+        let call = own.rpc.call_within("getblocktemplate", params, UNTIL_NEWS);
+        let answered = own.stop.run_until_cancelled(call).await;
+        answered.unwrap_or_else(|| Err(RpcError::Away("the host is shutting down".to_owned())))
     });
     asked
         .await
@@ -80,12 +84,26 @@ pub(super) async fn template(
     shared: &Arc<Shared>,
     request: t::TemplateRequest,
 ) -> Result<t::Template, NodeError> {
-    let mut wanted = json!({ "rules": rules(&shared.settings.chain) });
-    let found = if let Some(id) = request.longpoll_id {
-        wanted["longpollid"] = json!(id);
-        longpoll(shared, wanted).await
-    } else {
-        shared.rpc.call("getblocktemplate", json!([wanted])).await
+    template_within(LONGPOLL, shared, request).await
+}
+
+pub(super) async fn template_within(
+    patience: Duration,
+    shared: &Arc<Shared>,
+    request: t::TemplateRequest,
+) -> Result<t::Template, NodeError> {
+    let wanted = json!({ "rules": rules(&shared.settings.chain) });
+    let news = match request.longpoll_id {
+        None => None,
+        Some(id) => {
+            let mut wanted = wanted.clone();
+            wanted["longpollid"] = json!(id);
+            timeout(patience, longpoll(shared, wanted)).await.ok()
+        }
+    };
+    let found = match news {
+        Some(news) => news,
+        None => shared.rpc.call("getblocktemplate", json!([wanted])).await,
     };
     let found: Template = found.map_err(|error| match error {
         // It is syncing, or has no peers: it will mine later.

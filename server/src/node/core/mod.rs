@@ -63,10 +63,12 @@ struct Shared {
     longpolls: Arc<Semaphore>,
     state: Sender<NodeState>,
     changes: Sender<u64>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl Shared {
-    fn new(settings: CoreSettings) -> Self {
+    fn new(settings: CoreSettings, tracker: TaskTracker, stop: CancellationToken) -> Self {
         Self {
             rpc: Rpc::new(&settings),
             settings,
@@ -74,6 +76,8 @@ impl Shared {
             longpolls: Arc::new(Semaphore::new(mining::LONGPOLLS)),
             state: Sender::new(NodeState::Starting),
             changes: Sender::new(0),
+            tracker,
+            stop,
         }
     }
 }
@@ -81,7 +85,7 @@ impl Shared {
 impl CoreNode {
     /// Begins to watch Bitcoin Core, until `stop`.
     pub fn start(settings: CoreSettings, tracker: &TaskTracker, stop: CancellationToken) -> Self {
-        let shared = Arc::new(Shared::new(settings));
+        let shared = Arc::new(Shared::new(settings, tracker.clone(), stop.clone()));
         let wake = Arc::new(Notify::new());
         if let Some(address) = shared.settings.zmq.clone() {
             tracker.spawn(zmq::listen(address, wake.clone(), stop.clone()));

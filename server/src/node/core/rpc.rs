@@ -16,6 +16,7 @@ use crate::node::NodeError;
 /// The largest answer that is read: a block in JSON with everything that it spends.
 const MAX_ANSWER_BYTES: usize = 128 << 20;
 /// How long a connection may take to come about.
+const KEEPALIVE: Duration = Duration::from_mins(1);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A password that shows in no log.
@@ -155,6 +156,8 @@ impl Rpc {
         let http = reqwest::Client::builder()
             .no_proxy()
             .connect_timeout(CONNECT_DEADLINE)
+            // A longpoll may wait for days; a machine that is gone must not.
+            .tcp_keepalive(KEEPALIVE)
             .redirect(reqwest::redirect::Policy::none())
             .build();
         Self {

@@ -69,6 +69,8 @@ impl SubmitNode for CoreNode {
 
 /// The most that may be burned: whoever sends has judged that already.
 const ANY_AMOUNT: u32 = 21_000_000;
+/// How Bitcoin Core begins to refuse a list that is no package.
+const TOPOLOGY: &str = "package topology disallowed";
 
 async fn send(
     rpc: &Rpc,
@@ -93,7 +95,7 @@ async fn send(
     })
 }
 
-async fn send_package(
+pub(super) async fn send_package(
     rpc: &Rpc,
     transactions: &[Transaction],
     raw: &t::Transactions,
@@ -101,6 +103,14 @@ async fn send_package(
     let params = json!([raw.transactions, 0, ANY_AMOUNT]);
     let mut package: Package = match rpc.call("submitpackage", params).await {
         Ok(package) => package,
+        // It takes nothing but a child with its parents; others go one after the other.
+        Err(RpcError::Refused { code: -25, message }) if message.starts_with(TOPOLOGY) => {
+            let mut results = Vec::with_capacity(transactions.len());
+            for (transaction, raw) in transactions.iter().zip(&raw.transactions) {
+                results.push(send(rpc, transaction, raw).await?);
+            }
+            return Ok(t::Acceptance { results });
+        }
         // The package as a whole is refused, before any of its transactions is looked at.
         Err(RpcError::Refused {
             code: -25 | -26,

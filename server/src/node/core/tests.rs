@@ -7,15 +7,21 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
+use bitcoin::absolute::LockTime;
+use bitcoin::consensus::encode::{serialize, serialize_hex};
+use bitcoin::transaction::Version;
+use bitcoin::{Transaction, TxIn, TxOut};
 use bllvm_ipc::types as t;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::mempool::{self, Listing};
 use super::rpc::{Rpc, RpcError};
-use super::{CoreSettings, Credentials, Shared, mining};
+use super::{CoreSettings, Credentials, Shared, mining, submit};
 use crate::node::NodeError;
 
 /// A client of a server that answers each request so, and the folder of its password.
@@ -156,6 +162,18 @@ async fn whoever_is_forbidden_or_turned_away_learns_which_setting_to_change() {
     }
 }
 
+fn shared(settings: CoreSettings) -> Arc<Shared> {
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    Arc::new(Shared::new(settings, tracker, stop))
+}
+
+fn template(longpoll_id: &str) -> Value {
+    json!({
+        "previousblockhash": "11".repeat(32), "transactions": [], "coinbasevalue": 1,
+        "longpollid": longpoll_id, "mintime": 1, "bits": "207fffff", "height": 1,
+    })
+}
+
 #[tokio::test]
 async fn longpolls_leave_bitcoin_core_threads_for_others() {
     let (came, news) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
@@ -169,14 +187,10 @@ async fn longpolls_leave_bitcoin_core_threads_for_others() {
             until.acquire().await.unwrap().forget();
             count.fetch_sub(1, Ordering::SeqCst);
         }
-        let template = json!({
-            "previousblockhash": "11".repeat(32), "transactions": [], "coinbasevalue": 1,
-            "longpollid": "next", "mintime": 1, "bits": "207fffff", "height": 1,
-        });
-        Json(json!({ "result": template, "error": null }))
+        Json(json!({ "result": template("next"), "error": null }))
     };
     let (settings, _folder) = serve(Router::new().route("/", post(handle))).await;
-    let shared = Arc::new(Shared::new(settings));
+    let shared = shared(settings);
     let request = |longpoll_id| t::TemplateRequest {
         coinbase_weight: 4000,
         longpoll_id,
@@ -195,4 +209,76 @@ async fn longpolls_leave_bitcoin_core_threads_for_others() {
     while let Some(answered) = asking.join_next().await {
         assert_eq!(answered.unwrap().unwrap().longpoll_id, "next");
     }
+}
+
+/// Bitcoin Core does not notice that somebody left: its thread is taken until there is news.
+#[tokio::test]
+async fn who_waits_in_vain_is_told_of_now_and_takes_no_second_thread() {
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let count = waiting.clone();
+    let handle = async move |Json(asked): Json<Value>| {
+        if asked["params"][0].get("longpollid").is_some() {
+            count.fetch_add(1, Ordering::SeqCst);
+            std::future::pending::<()>().await;
+        }
+        Json(json!({ "result": template("same"), "error": null }))
+    };
+    let (settings, _folder) = serve(Router::new().route("/", post(handle))).await;
+    let shared = shared(settings);
+    for _ in 0..3 {
+        let mut asking = JoinSet::new();
+        for _ in 0..mining::LONGPOLLS * 2 {
+            let request = t::TemplateRequest {
+                coinbase_weight: 4000,
+                longpoll_id: Some("same".to_owned()),
+            };
+            let (shared, patience) = (shared.clone(), Duration::from_millis(50));
+            asking.spawn(async move { mining::template_within(patience, &shared, request).await });
+        }
+        while let Some(answered) = asking.join_next().await {
+            assert_eq!(answered.unwrap().unwrap().longpoll_id, "same");
+        }
+    }
+    assert!(waiting.load(Ordering::SeqCst) <= mining::LONGPOLLS);
+}
+
+#[tokio::test]
+async fn a_list_that_is_no_package_is_sent_one_by_one() {
+    let transactions = [1, 2].map(|lock_time| Transaction {
+        version: Version::TWO,
+        lock_time: LockTime::from_consensus(lock_time),
+        input: vec![TxIn::default()],
+        output: vec![TxOut::NULL],
+    });
+    let raw = t::Transactions {
+        transactions: transactions
+            .iter()
+            .map(|one| t::Hex(serialize(one)))
+            .collect(),
+    };
+    let (poor, rich) = (
+        serialize_hex(&transactions[0]),
+        transactions[1].compute_txid(),
+    );
+    let (rpc, _folder) = server(move |asked| {
+        let refused = |code: i64, message: &str| {
+            let error = json!({ "code": code, "message": message });
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            (status, json!({ "result": null, "error": error }))
+        };
+        match asked["method"].as_str() {
+            Some("submitpackage") => {
+                refused(-25, "package topology disallowed. not child-with-parents")
+            }
+            _ if asked["params"][0] == poor => refused(-26, "min relay fee not met"),
+            _ => result(&json!(rich)),
+        }
+    })
+    .await;
+    let sent = submit::send_package(&rpc, &transactions, &raw)
+        .await
+        .unwrap();
+    let reasons = sent.results.into_iter().map(|one| one.reason);
+    let reasons: Vec<_> = reasons.collect();
+    assert_eq!(reasons, [Some("min relay fee not met".to_owned()), None]);
 }
