@@ -167,7 +167,10 @@ impl Node {
             .await
     }
 
-    /// Whether transactions, in the order in which they depend on each other, would be accepted.
+    /// Whether transactions, in the order in which they depend on each other, would be accepted. As at
+    /// Bitcoin Core's `testmempoolaccept` each of a list has to pay for itself and may replace nothing,
+    /// and the first refusal ends it: the others have the reason `package-not-validated`. Whether a child
+    /// pays for its parent shows when they are sent ([`Node::broadcast`]).
     pub async fn test_accept(&self, transactions: Vec<Vec<u8>>) -> Answer<Acceptance> {
         self.connection
             .call::<m::MempoolTestAccept>(&as_hex(transactions))

@@ -3,7 +3,7 @@
 use bllvm_ipc::types as t;
 use bllvm_kernel_node::bitcoin;
 use bllvm_kernel_node::bitcoin::hashes::Hash as _;
-use bllvm_kernel_node::bitcoin::{Amount, OutPoint};
+use bllvm_kernel_node::bitcoin::{Amount, OutPoint, Transaction};
 use bllvm_kernel_node::testing::BlockBuilder;
 use bllvm_node::node::MempoolEntry;
 
@@ -53,17 +53,14 @@ pub async fn tell(bench: &Bench, story: &Story, said: &mut Transcript) {
     conflict.output[0].value += Amount::from_sat(1000);
     let unknown = bitcoin::Txid::from_byte_array([8; 32]);
     let missing = spending_of(OutPoint::new(unknown, 0));
-    for (name, transaction) in [("conflict", conflict), ("missing input", missing)] {
-        let raw = t::Transactions {
-            transactions: vec![t::Hex(bitcoin::consensus::serialize(&transaction))],
-        };
+    for (name, transaction) in [("conflict", &conflict), ("missing input", &missing)] {
+        let raw = list([transaction]);
         said.note(name, read.test_accept(raw.clone()).await);
         let verdicts = submit.broadcast(raw).await.unwrap().results;
         assert!(!verdicts[0].accepted, "{}: {name}", bench.name);
     }
-    let again = t::Transactions {
-        transactions: vec![t::Hex(bitcoin::consensus::serialize(&story.transaction))],
-    };
+    lists(bench, &conflict, &missing, said).await;
+    let again = list([&story.transaction]);
     submit.broadcast(again).await.unwrap();
     let fee = read.fee(t::FeeRequest { target_blocks: 6 }).await;
     said.note("fee", fee.map(|fee| fee.sat_per_kvb));
@@ -80,6 +77,36 @@ pub async fn tell(bench: &Bench, story: &Story, said: &mut Transcript) {
         }),
     );
     propose(bench, story, said).await;
+}
+
+fn list<'a>(transactions: impl IntoIterator<Item = &'a Transaction>) -> t::Transactions {
+    let raw = |one| t::Hex(bitcoin::consensus::serialize(one));
+    t::Transactions {
+        transactions: transactions.into_iter().map(raw).collect(),
+    }
+}
+
+/// Two that have nothing to do with each other, of which nobody takes either.
+async fn lists(
+    bench: &Bench,
+    conflict: &Transaction,
+    missing: &Transaction,
+    said: &mut Transcript,
+) {
+    for (name, two) in [
+        ("a list that begins with a conflict", [conflict, missing]),
+        (
+            "a list that begins with a missing input",
+            [missing, conflict],
+        ),
+        ("a list of the same", [conflict, conflict]),
+    ] {
+        said.note(name, bench.read.test_accept(list(two)).await);
+    }
+    let sent = bench.submit.broadcast(list([conflict, missing])).await;
+    let verdicts = sent.unwrap().results.into_iter();
+    let verdicts = verdicts.map(|one| (one.txid, one.accepted));
+    said.note("strangers sent together", Ok(verdicts.collect::<Vec<_>>()));
 }
 
 /// Blocks that nobody has mined yet, and one that everybody has.
